@@ -1,0 +1,1 @@
+"""Keeps vendor face libraries equal to one canonical database of people and faces."""

@@ -1,0 +1,1 @@
+"""The seam: what a face library is, whoever sells it."""

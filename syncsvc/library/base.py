@@ -1,0 +1,299 @@
+"""What a face library is: its capabilities as data, two verbs, and the few calls that a vendor's file supplies."""
+
+import copy
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from syncsvc.library.http import Door
+from syncsvc.model.errors import ErrandError, GoneError, RejectedError, UncertainError
+from syncsvc.model.people import Digest, Face, FaceId, Feature, Held, HeldFace, Listed, Person, PersonId, Photo
+from syncsvc.model.permits import NO_RATES, Account, Rate
+from syncsvc.model.plan import Add, Remove, Step, Swap, steps, unwanted
+from syncsvc.model.report import Reading, Report, Seen, after_add, after_remove
+
+PhotoUrl = Callable[[Digest], str]
+
+
+class LibraryOptions(BaseModel):
+    """Base of a vendor's own options: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRule:
+    """What photos a vendor documents to take: media types, bytes of the encoded file, pixels of a side."""
+
+    media_types: frozenset[str]
+    max_bytes: int
+    min_side: int = 0
+    max_side: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a vendor can do, as data: the flow branches on this and never on a name.
+
+    native_replace    a face is exchanged in one call
+    max_faces         per person, None where no limit is documented
+    bundle            how many people's removals one call can carry
+    takes_features    a face may be given as numbers instead of a photo
+    fetches_photos    photos are fetched by the vendor from a URL of ours
+    rates, rates_per  the documented limit, counted for all calls together or for each operation class;
+                      `operation_rates` are the classes that differ
+    concurrency       calls under way at once, None where no limit is wanted
+    """
+
+    photo: PhotoRule
+    native_replace: bool = False
+    max_faces: int | None = None
+    bundle: int = 1
+    takes_features: bool = False
+    fetches_photos: bool = False
+    rates: tuple[Rate, ...] = ()
+    rates_per: Literal["account", "operation"] = "account"
+    operation_rates: Mapping[str, tuple[Rate, ...]] = field(default=NO_RATES)
+    concurrency: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Faces to take out for one person; `whole`: nothing of the person is wanted in this library any more."""
+
+    person: Person
+    held: Held
+    faces: Held
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Part of a listing. `cursor` fetches the next part, None is the end.
+
+    `partial` on the last page: the vendor shows no more, though there may be more.
+    """
+
+    faces: tuple[Listed, ...]
+    cursor: str | None = None
+    partial: bool = False
+
+
+O = TypeVar("O", bound=LibraryOptions)  # noqa: E741
+
+
+class FaceLibrary(ABC, Generic[O]):
+    """One configured library. A vendor's file subclasses this as `Library` and supplies the calls below the verbs.
+
+    Every call raises the errors of `syncsvc.model.errors` and nothing else. Instances are shared by threads;
+    `at` gives each errand its own copy.
+    """
+
+    capabilities: ClassVar[Capabilities]
+    Options: ClassVar[type[LibraryOptions]]
+    operations: ClassVar[tuple[str, ...]]  # the operation classes that the vendor counts by
+
+    def __init__(self, door: Door, options: O, photo_url: PhotoUrl) -> None:
+        self.door = door
+        self.options = options
+        self.photo_url = photo_url
+
+    @staticmethod
+    @abstractmethod
+    def credential_id(options: Any) -> str:
+        """What tells two accounts at one host apart: a key id, never a secret; "" where there are none."""
+
+    def at(self, door: Door) -> Self:
+        """This library, called through another door."""
+        bound = copy.copy(self)
+        bound.door = door
+        return bound
+
+    # --- the two verbs ----------------------------------------------------------------------------------------
+
+    def replace(self, person: Person, held: Held) -> Reading:
+        """Make what the library holds for `person` equal to `person.faces`.
+
+        Additions first, then removals, so that the person is never absent in the middle. A photo that the
+        library refuses does not keep the others out: its RejectedError is raised at the end, and the face it
+        was to replace stays. Raises ErrandError with `held` filled in; safe to repeat after one, except that
+        an UncertainError wants a `look` first.
+        """
+        reading = Reading(held)
+        refused: dict[FaceId, RejectedError] = {}
+        caps = self.capabilities
+        try:
+            for step in steps(person.faces, held, native_replace=caps.native_replace, max_faces=caps.max_faces):
+                if isinstance(step, Remove):
+                    taken = tuple(face for face in step.faces if face.face_id not in refused)
+                    if not taken:
+                        continue
+                    step = Remove(taken, step.making_room)  # noqa: PLW2901
+                try:
+                    reading = _then(reading, self._take(step, person, reading.held))
+                except RejectedError as error:
+                    if isinstance(step, Remove):
+                        raise
+                    refused[step.face.id] = error
+                if reading.doubtful:
+                    break
+        except ErrandError as error:
+            raise _with(error, reading) from error.__cause__
+        for face_id, refusal in refused.items():
+            refusal.face_id = face_id
+            raise _with(refusal, reading)
+        return reading
+
+    def delete(self, bundle: Sequence[tuple[Person, Held]]) -> dict[PersonId, Reading | ErrandError]:
+        """Take out what is held and belongs to no wanted face, for each person of the bundle.
+
+        Repeating it is harmless: what is already gone is gone. One person's trouble does not touch another's.
+        """
+        removals = [
+            Removal(person, held, faces, whole=not person.faces and faces == held)
+            for person, held in bundle
+            if (faces := unwanted(person.faces, held))
+        ]
+        answers: dict[PersonId, Reading | ErrandError] = {person.id: Reading(held) for person, held in bundle}
+        reports = self.remove_many(removals) if removals else {}
+        for removal in removals:
+            report = reports[removal.person.id]
+            if isinstance(report, Report):
+                answers[removal.person.id] = after_remove(removal.held, removal.faces, report)
+            else:
+                answers[removal.person.id] = report
+        return answers
+
+    # --- what a vendor's file supplies ------------------------------------------------------------------------
+
+    @abstractmethod
+    def add(self, person: Person, face: Face, held: Held) -> Report:
+        """Put one face in, and the person's own record before it where the vendor has people.
+
+        `held` is what the person has there so far. One picture makes at most one face.
+        """
+
+    @abstractmethod
+    def remove(self, removal: Removal) -> Report:
+        """Take `removal.faces` out, by their ids; faces that are already gone are `absent`, not an error."""
+
+    def remove_many(self, removals: Sequence[Removal]) -> Mapping[PersonId, Report | ErrandError]:
+        """The same for several people; override where the vendor does it in one call.
+
+        When the library itself fails (throttled, unreachable, misconfigured), the rest is not tried.
+        """
+        answers: dict[PersonId, Report | ErrandError] = {}
+        blanket: ErrandError | None = None
+        for removal in removals:
+            if blanket is not None:
+                answers[removal.person.id] = blanket
+                continue
+            try:
+                answers[removal.person.id] = self.remove(removal)
+            except ErrandError as error:
+                answers[removal.person.id] = error
+                if not isinstance(error, RejectedError | UncertainError | GoneError):
+                    blanket = error
+        return answers
+
+    def swap(self, person: Person, old: HeldFace, face: Face) -> Report:
+        """Exchange one face in one call; only asked of libraries with `native_replace`. GoneError: old is gone."""
+        raise NotImplementedError(f"{type(self).__module__} says native_replace and has no swap")
+
+    @abstractmethod
+    def look(self, person: Person, held: Held) -> Seen:
+        """What the library holds for this person now. A person it does not know is an empty, complete answer."""
+
+    def retract(self, person: Person, face: Face) -> None:
+        """Undo an add whose answer was lost, where `look` could not have seen it. Nothing there: no error."""
+
+    @abstractmethod
+    def page(self, cursor: str | None) -> Page:
+        """One part of everything the library holds, from the start where `cursor` is None."""
+
+    def count(self) -> int | None:
+        """How many faces the library says it holds, where one cheap call tells; None where none does."""
+        return None
+
+    @abstractmethod
+    def ping(self) -> str:
+        """One harmless call that needs our credentials; a few words on what answered."""
+
+    # --- how the verbs use them -------------------------------------------------------------------------------
+
+    def _take(self, step: Step, person: Person, held: Held) -> Reading:
+        match step:
+            case Add(face):
+                self._check(face)
+                return after_add(held, face, self.add(person, face, held))
+            case Swap(old, face):
+                self._check(face)
+                try:
+                    return after_add(held, face, self.swap(person, old, face), superseded=old)
+                except GoneError:
+                    left = tuple(one for one in held if one != old)
+                    return after_add(left, face, self.add(person, face, left))
+            case Remove(faces):
+                report = self.remove(Removal(person, held, faces, whole=not person.faces and faces == held))
+                return after_remove(held, faces, report)
+
+    def _check(self, face: Face) -> None:
+        """Refuse here what the vendor documents to refuse: no call, and plain words for HR."""
+        rule = self.capabilities.photo
+        match face.source:
+            case Photo() as photo:
+                size, sides = len(photo.content), (photo.width, photo.height)
+                if photo.media_type not in rule.media_types:
+                    kinds = ", ".join(sorted(kind.removeprefix("image/") for kind in rule.media_types))
+                    raise RejectedError(
+                        f"the photo is {photo.media_type}; this library takes {kinds}", code="photo_format"
+                    )
+                if size > rule.max_bytes:
+                    raise RejectedError(
+                        f"the photo has {size:,} bytes; this library takes {rule.max_bytes:,}", code="photo_bytes"
+                    )
+                if min(sides) < rule.min_side:
+                    raise RejectedError(
+                        f"the photo is {sides[0]} x {sides[1]} pixels; this library needs {rule.min_side} a side",
+                        code="photo_small",
+                    )
+                if rule.max_side is not None and max(sides) > rule.max_side:
+                    raise RejectedError(
+                        f"the photo is {sides[0]} x {sides[1]} pixels; this library takes {rule.max_side} a side",
+                        code="photo_large",
+                    )
+            case Feature():
+                if not self.capabilities.takes_features:
+                    raise RejectedError(
+                        "this library takes photos, not features; send a photo of the person", code="feature"
+                    )
+            case None:
+                raise RejectedError("the photo is no longer stored; send it again", code="photo_missing")
+
+
+def account_for(
+    library: type[FaceLibrary[Any]], key: str, rates: tuple[Rate, ...] | None, concurrency: int | None
+) -> Account:
+    """The account to be limited: the vendor's documented limits, or the configured ones in their place."""
+    caps = library.capabilities
+    chosen = caps.rates if rates is None else rates
+    each = dict.fromkeys(library.operations, chosen) if caps.rates_per == "operation" else {}
+    special = caps.operation_rates if rates is None else {}
+    return Account(
+        key=key,
+        rates=chosen if caps.rates_per == "account" else (),
+        operation_rates={**each, **special},
+        concurrency=concurrency if concurrency is not None else caps.concurrency,
+    )
+
+
+def _then(before: Reading, after: Reading) -> Reading:
+    return Reading(after.held, (*before.findings, *after.findings), doubtful=after.doubtful)
+
+
+def _with(error: ErrandError, reading: Reading) -> ErrandError:
+    error.held, error.findings = reading.held, reading.findings
+    return error

@@ -1,0 +1,85 @@
+"""A vendor's error codes as a table: code in, one of our errors out."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+import httpx
+
+from syncsvc.model.errors import (
+    CredentialsError,
+    LibraryError,
+    MisconfiguredError,
+    RejectedError,
+    ThrottledError,
+    UnavailableError,
+    UncertainError,
+)
+
+_CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What a code means to us, and in words fit for HR and operators: what happened, what to do."""
+
+    error: type[LibraryError]
+    words: str
+
+
+class FaultTable:
+    """Turns a vendor's code into the error to raise. A code that is not in the table is *not now*, never success."""
+
+    def __init__(self, faults: Mapping[str, Fault]) -> None:
+        self._faults = faults
+
+    def error(self, code: str, *, request_id: str | None = None, retry_after: float | None = None) -> LibraryError:
+        """The error for `code`. Its message holds our words and the code, never the vendor's free text."""
+        safe = code if _CODE.fullmatch(code) else "unreadable-code"
+        fault = self._faults.get(code)
+        if fault is None:
+            words = "the library answered with a code that this adapter does not know; if it stays, report the code"
+            return UnavailableError(f"{words} ({safe})", code=safe, request_id=request_id)
+        message = f"{fault.words} ({safe})"
+        if issubclass(fault.error, ThrottledError):
+            return fault.error(message, code=safe, request_id=request_id, retry_after=retry_after)
+        return fault.error(message, code=safe, request_id=request_id)
+
+    def __contains__(self, code: str) -> bool:
+        return code in self._faults
+
+
+def status_fault(response: httpx.Response) -> LibraryError:
+    """The error for an answer that is not the vendor's own: a proxy, a captive portal, a wrong address.
+
+    A gateway that gave up (502, 504) or an unreadable 500 leaves it open whether the call was carried out.
+    """
+    status = response.status_code
+    code = f"http-{status}"
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        return ThrottledError("the library asked us to slow down", code=code, retry_after=retry_after(response))
+    if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.PROXY_AUTHENTICATION_REQUIRED}:
+        return CredentialsError(
+            "something before the library turned us away; check the credentials and any proxy", code=code
+        )
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return RejectedError("the photo is too large for the library", code=code)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return UnavailableError("the library is out of service", code=code)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return UncertainError("a gateway answered in the library's place", code=code)
+    return MisconfiguredError("what answers is not this vendor's service; check base_url", code=code)
+
+
+def retry_after(response: httpx.Response) -> float | None:
+    """Seconds from a Retry-After header (RFC 9110 10.2.3: a number or a date), None where it has none."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return None

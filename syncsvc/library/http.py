@@ -1,0 +1,114 @@
+"""The one place from which a vendor is called: permit, send, read, and what each silence means."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Self, TypeVar
+
+import httpx
+
+from syncsvc.model.errors import LibraryError, NoPermitError, ThrottledError, UnavailableError, UncertainError
+from syncsvc.model.permits import Account, Limiter
+
+T = TypeVar("T")
+
+CONNECT_TIMEOUT = 3.0
+PATIENCE = 1.0  # a worker's thread never waits longer than this for a permit
+DEFAULT_RETRY_AFTER = 2.0  # where a vendor says "slow down" without saying for how long
+_NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to a vendor as the attempt log keeps it; no address, no body."""
+
+    operation: str
+    outcome: str
+    seconds: float
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A vendor's door, for one errand: whose account, how long, and what was said so far.
+
+    `timeout` bounds one call in seconds. `deadline` is an instant of `time.monotonic()`: no call starts that
+    might outlast it, because the errand's lease could then be somebody else's.
+    """
+
+    client: httpx.Client
+    base_url: str
+    account: Account
+    limiter: Limiter
+    timeout: float = 10.0
+    deadline: float | None = None
+    journal: list[Call] = field(default_factory=list)
+
+    def for_errand(self, deadline: float | None) -> Self:
+        """The same door with a fresh journal."""
+        return replace(self, deadline=deadline, journal=[])
+
+    def call(
+        self,
+        operation: str,
+        build: Callable[[], httpx.Request],
+        read: Callable[[httpx.Response], T],
+        *,
+        changes: bool,
+        request_id: Callable[[httpx.Response], str | None] = lambda response: response.headers.get("X-Request-Id"),
+    ) -> T:
+        """Send what `build` makes and return what `read` makes of the answer.
+
+        `operation` is the class the vendor counts by. `build` runs when the permit is there, so a signature
+        is never stale. `read` raises our errors for the vendor's faults, and ValueError, KeyError, TypeError
+        or AttributeError for an answer that is not in its documented shape.
+
+        `changes` says that the call may alter the library: then silence after the request has left and an
+        unreadable answer are UncertainError, otherwise UnavailableError. Raises NoPermitError before sending.
+        """
+        if self.deadline is not None and time.monotonic() + self.timeout + PATIENCE > self.deadline:
+            raise NoPermitError(0.0, "the lease is nearly over")
+        silence = UncertainError if changes else UnavailableError
+        response: httpx.Response | None = None
+        started = time.monotonic()
+        outcome = "ok"
+        try:
+            with self.limiter.permit(self.account, operation, patience=PATIENCE):
+                started = time.monotonic()
+                response = self.client.send(build())
+            return read(response)
+        except NoPermitError:
+            outcome = "no_permit"
+            raise
+        except _NEVER_LEFT as error:
+            outcome = "unreachable"
+            raise UnavailableError("the library cannot be reached", code=type(error).__name__) from error
+        except httpx.TransportError as error:
+            outcome = "silence"
+            raise silence("the library did not answer", code=type(error).__name__) from error
+        except ThrottledError as error:
+            outcome = "throttled"
+            self.limiter.close(self.account, operation, error.retry_after or DEFAULT_RETRY_AFTER)
+            raise
+        except LibraryError as error:
+            outcome = error.code or type(error).__name__
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, httpx.DecodingError) as error:
+            outcome = "garbage"
+            status = response.status_code if response is not None else 0
+            raise silence(f"the library's answer cannot be read (HTTP {status})", code="garbage") from error
+        finally:
+            if outcome != "no_permit":
+                told = request_id(response) if response is not None else None
+                self.journal.append(Call(operation, outcome, time.monotonic() - started, told))
+
+
+def make_client(timeout: float) -> httpx.Client:
+    """A client for one library: no redirects, no proxies or .netrc from the environment, connections kept."""
+    return httpx.Client(
+        timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
+        limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=30.0),
+        follow_redirects=False,
+        trust_env=False,
+        headers={"User-Agent": "syncsvc"},
+    )

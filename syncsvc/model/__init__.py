@@ -1,0 +1,1 @@
+"""The ground: values and decisions; standard library only, no I/O."""

@@ -1,0 +1,1 @@
+"""The neighbours: one file per vendor."""
