@@ -56,7 +56,7 @@ class Capabilities:
     fetches_photos: bool = False
     rates: tuple[Rate, ...] = ()
     rates_per: Literal["account", "operation"] = "account"
-    operation_rates: Mapping[str, tuple[Rate, ...]] = field(default=NO_RATES)
+    operation_rates: Mapping[str, tuple[Rate, ...]] = field(default_factory=lambda: NO_RATES)
     concurrency: int | None = None
 
 
@@ -163,6 +163,8 @@ class FaceLibrary(ABC, Generic[O]):
             report = reports[removal.person.id]
             if isinstance(report, Report):
                 answers[removal.person.id] = after_remove(removal.held, removal.faces, report)
+            elif report.removed:
+                answers[removal.person.id] = _with(report, Reading(removal.held))
             else:
                 answers[removal.person.id] = report
         return answers
@@ -178,7 +180,10 @@ class FaceLibrary(ABC, Generic[O]):
 
     @abstractmethod
     def remove(self, removal: Removal) -> Report:
-        """Take `removal.faces` out, by their ids; faces that are already gone are `absent`, not an error."""
+        """Take `removal.faces` out, by their ids; faces that are already gone are `absent`, not an error.
+
+        Where it takes several calls and a later one fails, the error's `removed` says which are out already.
+        """
 
     def remove_many(self, removals: Sequence[Removal]) -> Mapping[PersonId, Report | ErrandError]:
         """The same for several people; override where the vendor does it in one call.
@@ -189,7 +194,7 @@ class FaceLibrary(ABC, Generic[O]):
         blanket: ErrandError | None = None
         for removal in removals:
             if blanket is not None:
-                answers[removal.person.id] = blanket
+                answers[removal.person.id] = blanket.for_another()
                 continue
             try:
                 answers[removal.person.id] = self.remove(removal)
@@ -295,5 +300,6 @@ def _then(before: Reading, after: Reading) -> Reading:
 
 
 def _with(error: ErrandError, reading: Reading) -> ErrandError:
-    error.held, error.findings = reading.held, reading.findings
+    error.held = tuple(face for face in reading.held if face.vendor_face_id not in error.removed)
+    error.findings = reading.findings
     return error

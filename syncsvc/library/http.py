@@ -48,7 +48,7 @@ class Door:
         """The same door with a fresh journal."""
         return replace(self, deadline=deadline, journal=[])
 
-    def call(
+    def call(  # noqa: C901  # one try with one way out for each thing that can happen to a request
         self,
         operation: str,
         build: Callable[[], httpx.Request],
@@ -90,6 +90,11 @@ class Door:
             outcome = "throttled"
             self.limiter.close(self.account, operation, error.retry_after or DEFAULT_RETRY_AFTER)
             raise
+        except UncertainError as error:
+            outcome = error.code or "uncertain"
+            if changes:
+                raise
+            raise UnavailableError(str(error), code=error.code, request_id=error.request_id) from error
         except LibraryError as error:
             outcome = error.code or type(error).__name__
             raise

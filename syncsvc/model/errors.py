@@ -18,7 +18,9 @@ SyncsvcError
         └── ExistsError                   what was to be made is already there
 """
 
-from syncsvc.model.people import FaceId, Held
+from typing import Self
+
+from syncsvc.model.people import FaceId, Held, VendorFaceId
 from syncsvc.model.situations import Finding
 
 
@@ -57,10 +59,20 @@ class ErrandError(SyncsvcError):
 
     `held` is what the person is known to have in the library now, None where nothing of this errand was
     carried out; `findings` is what the answers so far were odd about. `FaceLibrary` fills in both.
+    `removed` is for a vendor's file to set: the faces that a removal of several had taken out, or found
+    absent, before it ended.
     """
 
     held: Held | None = None
     findings: tuple[Finding, ...] = ()
+    removed: frozenset[VendorFaceId] = frozenset()
+
+    def for_another(self) -> Self:
+        """The same trouble, told of a person for whom nothing was carried out."""
+        twin = type(self).__new__(type(self), *self.args)
+        twin.__dict__.update(self.__dict__ | {"held": None, "findings": (), "removed": frozenset()})
+        twin.__cause__ = self.__cause__
+        return twin
 
 
 class NoPermitError(ErrandError):

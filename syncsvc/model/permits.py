@@ -27,7 +27,7 @@ class Account:
 
     key: str
     rates: tuple[Rate, ...] = ()
-    operation_rates: Mapping[str, tuple[Rate, ...]] = field(default=NO_RATES)
+    operation_rates: Mapping[str, tuple[Rate, ...]] = field(default_factory=lambda: NO_RATES)
     concurrency: int | None = None
 
 
