@@ -1,0 +1,34 @@
+"""What the operator configured: frozen values from one TOML file and the environment."""
+
+from syncsvc.settings.loading import find, load, read
+from syncsvc.settings.mistakes import mistakes_of, vendor_options
+from syncsvc.settings.schema import (
+    BrokerSettings,
+    DatabaseSettings,
+    LibrarySettings,
+    ReconcileSettings,
+    RedisSettings,
+    ServiceSettings,
+    Settings,
+    TokenSettings,
+    WebhookSettings,
+    WorkerSettings,
+)
+
+__all__ = [
+    "BrokerSettings",
+    "DatabaseSettings",
+    "LibrarySettings",
+    "ReconcileSettings",
+    "RedisSettings",
+    "ServiceSettings",
+    "Settings",
+    "TokenSettings",
+    "WebhookSettings",
+    "WorkerSettings",
+    "find",
+    "load",
+    "mistakes_of",
+    "read",
+    "vendor_options",
+]
