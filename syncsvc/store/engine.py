@@ -1,0 +1,194 @@
+"""Opens the database and hands out transactions: the only commit in the house."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from syncsvc.model.errors import SyncsvcError
+from syncsvc.store.attempts import Attempts
+from syncsvc.store.bindings import Bindings
+from syncsvc.store.changes import Changes
+from syncsvc.store.deliveries import Deliveries
+from syncsvc.store.libraries import Libraries
+from syncsvc.store.people import People
+from syncsvc.store.photos import Photos
+from syncsvc.store.situations import Situations
+from syncsvc.store.vault import Vault
+
+BUSY_TIMEOUT = 30.0  # seconds that a writer waits for SQLite's one write lock
+POOL = 48  # connections a process may open: a worker's threads, and a few
+
+
+class DatabaseUnavailableError(SyncsvcError):
+    """The database cannot be reached or gave up; nothing was written."""
+
+
+class Transaction:
+    """One transaction, as one object per table."""
+
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    @cached_property
+    def people(self) -> People:
+        return People(self._connection, self._vault)
+
+    @cached_property
+    def photos(self) -> Photos:
+        return Photos(self._connection, self._vault)
+
+    @cached_property
+    def changes(self) -> Changes:
+        return Changes(self._connection)
+
+    @cached_property
+    def libraries(self) -> Libraries:
+        return Libraries(self._connection)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self._connection)
+
+    @cached_property
+    def bindings(self) -> Bindings:
+        return Bindings(self._connection)
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        return Attempts(self._connection)
+
+    @cached_property
+    def situations(self) -> Situations:
+        return Situations(self._connection)
+
+
+class Store:
+    """The database behind everything; safe to share between threads, not across a fork."""
+
+    def __init__(self, url: str, vault: Vault) -> None:
+        self.url = url
+        self._vault = vault
+        self.engine = _open(url)
+        # SQLite has one writer; waiting in a queue of our own is fair, waiting in its busy handler is not.
+        self._writers: Any = threading.Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """Commits at the end of the block, rolls back if it raises.
+
+        Raises DatabaseUnavailableError where the database itself failed; nothing was written then, unless
+        it failed during the commit: so a block must be safe to repeat.
+        """
+        try:
+            with self._writers, self.engine.begin() as connection:
+                yield Transaction(connection, self._vault)
+        except (OperationalError, InterfaceError) as error:
+            raise DatabaseUnavailableError(_words(error, self.engine)) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """A transaction that only reads; it never waits for a writer."""
+        try:
+            with self.engine.connect() as connection:
+                connection = connection.execution_options(syncsvc_reading=True)  # noqa: PLW2901
+                yield Transaction(connection, self._vault)
+        except (OperationalError, InterfaceError) as error:
+            raise DatabaseUnavailableError(_words(error, self.engine)) from error
+
+    def patiently(self, *, tries: int = 6, first_wait: float = 0.2) -> Iterator["Try"]:
+        """For a write that must not be given up lightly: `for once in store.patiently(): with once as tx: ...`.
+
+        Repeats the block while the database is unavailable (restarting, failing over, a deadlock), waiting
+        0.2, 0.4, ... seconds in between, and lets the last DatabaseUnavailableError through.
+        """
+        for number in range(tries):
+            once = Try(self, last=number == tries - 1)
+            yield once
+            if once.done:
+                return
+            time.sleep(first_wait * 2**number)
+
+    def ping(self) -> None:
+        """Asks the database one question. Raises DatabaseUnavailableError."""
+        with self.reading() as tx:
+            tx._connection.execute(text("SELECT 1"))  # noqa: SLF001
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class Try:
+    """One go of `Store.patiently`."""
+
+    def __init__(self, store: Store, *, last: bool) -> None:
+        self._store = store
+        self._last = last
+        self.done = False
+
+    def __enter__(self) -> Transaction:
+        self._block = self._store.transaction()
+        return self._block.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        try:
+            swallowed = bool(self._block.__exit__(kind, error, trace))
+        except DatabaseUnavailableError:
+            if self._last:
+                raise
+            return True
+        self.done = True
+        return swallowed
+
+
+def _open(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, pool_size=POOL, max_overflow=8)
+        _prepare_sqlite(engine)
+        return engine
+    return create_engine(
+        url,
+        pool_size=POOL,
+        max_overflow=8,
+        pool_use_lifo=True,  # a quiet process lets its extra connections grow old and close
+        connect_args={
+            "connect_timeout": 5,
+            "options": "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
+        },
+    )
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def pragmas(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves: the driver's own is deferred and may deadlock
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get("syncsvc_reading")
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _words(error: DBAPIError, engine: Engine) -> str:
+    """Our own words: a driver's message may quote values."""
+    where = engine.url.render_as_string(hide_password=True) if engine.dialect.name != "sqlite" else "the SQLite file"
+    if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
+        return "the database has no or an old schema; run `syncsvc db upgrade`"
+    return f"the database cannot be used just now ({type(error.orig).__name__}); check that {where} is up and reachable"

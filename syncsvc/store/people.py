@@ -1,0 +1,114 @@
+"""Canonical people and the faces they should have."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, delete, select, update
+
+from syncsvc.model.keys import person_key
+from syncsvc.model.people import Digest, Face, FaceId, Person, PersonId, Revision
+from syncsvc.store.dialect import insert
+from syncsvc.store.photos import unseal
+from syncsvc.store.tables import faces, people, photos
+from syncsvc.store.vault import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A person as stored, without pictures; `version` is the source's own count, where it has one."""
+
+    id: PersonId
+    revision: Revision
+    version: int | None
+    departed_at: datetime | None
+    faces: tuple[Face, ...]
+
+
+_OF = faces.c.person_id.in_(bindparam("people", expanding=True))
+_ORDER = (faces.c.person_id, faces.c.face_id)
+_FACES = select(faces).where(_OF).order_by(*_ORDER)
+_PICTURES = (
+    select(faces.c.person_id, faces.c.face_id, photos)
+    .join(photos, photos.c.digest == faces.c.digest)
+    .where(_OF)
+    .order_by(*_ORDER)
+)
+
+
+class People:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    def lock(self, person: PersonId, now: datetime) -> Known:
+        """The person, held against every other change of the same person until the transaction ends.
+
+        A person nobody knew is created at revision 0, with no faces.
+        """
+        fresh = {"id": person, "key": person_key(person), "revision": 0, "changed_at": now}
+        # DO UPDATE and not DO NOTHING: it takes the row's lock whether or not the row was there.
+        taken = insert(self._connection, people).values(fresh)
+        taken = taken.on_conflict_do_update(index_elements=["id"], set_={"id": taken.excluded.id})
+        row = self._connection.execute(taken.returning(people)).one()
+        return Known(person, row.revision, row.version, row.departed_at, self._faces(person))
+
+    def get(self, person: PersonId) -> Known | None:
+        row = self._connection.execute(select(people).where(people.c.id == person)).one_or_none()
+        if row is None:
+            return None
+        return Known(person, row.revision, row.version, row.departed_at, self._faces(person))
+
+    def name(self, person: PersonId) -> str | None:
+        sealed = self._connection.scalar(select(people.c.sealed_name).where(people.c.id == person))
+        return self._vault.open(sealed, purpose="name", about=person).decode() if sealed else None
+
+    def amend(
+        self,
+        person: PersonId,
+        revision: Revision,
+        now: datetime,
+        *,
+        version: int | None,
+        departed: bool,
+        name: str | None,
+    ) -> None:
+        """Write the next revision. `name` None leaves the stored one, except that a departure forgets it."""
+        values: dict[str, object] = {"revision": revision, "changed_at": now, "departed_at": now if departed else None}
+        if version is not None:
+            values["version"] = version
+        if departed:
+            values["sealed_name"] = None
+        elif name is not None:
+            values["sealed_name"] = self._vault.seal(name.encode(), purpose="name", about=person)
+        self._connection.execute(update(people).where(people.c.id == person).values(values))
+
+    def note_version(self, person: PersonId, version: int) -> None:
+        """Remember the source's count where a change changed nothing else."""
+        self._connection.execute(update(people).where(people.c.id == person).values(version=version))
+
+    def set_face(self, person: PersonId, face: FaceId, digest: Digest, revision: Revision) -> None:
+        row = {"person_id": person, "face_id": face, "digest": digest, "revision": revision}
+        statement = insert(self._connection, faces).values(row)
+        changed = {"digest": digest, "revision": revision}
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["person_id", "face_id"], set_=changed))
+
+    def drop_faces(self, person: PersonId, gone: Sequence[FaceId]) -> None:
+        if gone:
+            mine = faces.c.person_id == person
+            self._connection.execute(delete(faces).where(mine, faces.c.face_id.in_(gone)))
+
+    def wanted(self, people: dict[PersonId, Revision], *, pictures: bool) -> dict[PersonId, Person]:
+        """People as every library should know them; someone without faces is there, empty.
+
+        `pictures` loads and opens the photos as well; without, every face's source is None.
+        """
+        found: dict[PersonId, list[Face]] = {person: [] for person in people}
+        for row in self._connection.execute(_PICTURES if pictures else _FACES, {"people": list(people)}):
+            source = unseal(self._vault, row) if pictures else None
+            found[PersonId(row.person_id)].append(Face(FaceId(row.face_id), Digest(row.digest), source))
+        return {person: Person(person, people[person], tuple(mine)) for person, mine in found.items()}
+
+    def _faces(self, person: PersonId) -> tuple[Face, ...]:
+        mine = select(faces.c.face_id, faces.c.digest).where(faces.c.person_id == person).order_by(faces.c.face_id)
+        return tuple(Face(FaceId(row.face_id), Digest(row.digest)) for row in self._connection.execute(mine))

@@ -1,0 +1,81 @@
+"""Photos and features: sealed, one copy per content, gone when no face needs them."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, exists, func, select
+
+from syncsvc.model.people import Digest, Feature, Photo, Source
+from syncsvc.store.dialect import insert
+from syncsvc.store.tables import faces, photos
+from syncsvc.store.vault import KEY_ID_LENGTH, Vault
+
+
+class Photos:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    def keep(self, source: Source, now: datetime) -> Digest:
+        """Store a picture once; returns its digest."""
+        digest = source.digest
+        match source:
+            case Photo():
+                plain, kind, media_type, sides = (
+                    source.content,
+                    "photo",
+                    source.media_type,
+                    (source.width, source.height),
+                )
+            case Feature():
+                plain, kind, media_type, sides = (
+                    json.dumps(source.values).encode(),
+                    "feature",
+                    "application/json",
+                    (0, 0),
+                )
+        row = {
+            "digest": digest,
+            "kind": kind,
+            "media_type": media_type,
+            "width": sides[0],
+            "height": sides[1],
+            "sealed": self._vault.seal(plain, purpose="photo", about=digest),
+            "stored_at": now,
+        }
+        statement = insert(self._connection, photos).values(row)
+        # An update, not nothing: it locks the row against a sweep that finds it unused at this moment.
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_={"stored_at": now}))
+        return digest
+
+    def get(self, digest: Digest) -> Source | None:
+        row = self._connection.execute(select(photos).where(photos.c.digest == digest)).one_or_none()
+        return None if row is None else unseal(self._vault, row)
+
+    def forget_unused(self, digests: Iterable[Digest]) -> int:
+        """Delete those of `digests` that no face refers to; returns how many went."""
+        wanted = list(digests)
+        if not wanted:
+            return 0
+        used = exists().where(faces.c.digest == photos.c.digest)
+        return self._connection.execute(delete(photos).where(photos.c.digest.in_(wanted), ~used)).rowcount
+
+    def reseal(self, limit: int) -> int:
+        """Seal up to `limit` photos anew that were sealed with an older key; returns how many."""
+        old = select(photos).where(func.substr(photos.c.sealed, 1, KEY_ID_LENGTH) != self._vault.current).limit(limit)
+        rows = self._connection.execute(old).all()
+        for row in rows:
+            plain = self._vault.open(row.sealed, purpose="photo", about=row.digest)
+            sealed = self._vault.seal(plain, purpose="photo", about=row.digest)
+            self._connection.execute(photos.update().where(photos.c.digest == row.digest).values(sealed=sealed))
+        return len(rows)
+
+
+def unseal(vault: Vault, row: Row[Any]) -> Source:
+    """A photo row as the picture it holds. Raises VaultError where no configured key opens it."""
+    plain = vault.open(row.sealed, purpose="photo", about=row.digest)
+    if row.kind == "feature":
+        return Feature(tuple(json.loads(plain)))
+    return Photo(plain, row.media_type, row.width, row.height)

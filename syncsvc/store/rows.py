@@ -1,0 +1,100 @@
+"""Deliveries as values: claimed, settled, or looked at."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from syncsvc.model.people import FaceId, LibraryName, PersonId, Revision
+from syncsvc.model.report import Doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours until its lease ends; its attempt is already counted.
+
+    `doubt` is what an earlier, unanswered attempt may have put there; `doubtful` says to look first.
+    `failures` are the library's own, in a row, before this.
+    """
+
+    id: int
+    person: PersonId
+    wanted: Revision
+    wanted_at: datetime
+    verb: str
+    attempts: int
+    doubtful: bool
+    doubt: Doubt | None
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a claimed delivery ends, unless a newer change came in the meantime: then it stays due, as it is."""
+
+    state: str
+    due_at: datetime
+    attempts: int
+    verb: str
+    rank: datetime | None = None
+    reason: str | None = None
+    detail: str | None = None
+    face: FaceId | None = None
+    doubt: Doubt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A delivery as people look at it."""
+
+    id: int
+    library: LibraryName
+    person: PersonId
+    wanted: Revision
+    wanted_at: datetime
+    held: Revision | None
+    verb: str
+    state: str
+    due_at: datetime
+    attempts: int
+    reason: str | None
+    detail: str | None
+    face: FaceId | None
+    leased_until: datetime | None
+    settled_at: datetime | None
+
+
+def claimed(row: Row[Any]) -> Claimed:
+    doubt = Doubt(row.doubted_adds, Revision(row.doubted_revision)) if row.doubted_revision is not None else None
+    return Claimed(
+        id=row.id,
+        person=PersonId(row.person_id),
+        wanted=Revision(row.wanted),
+        wanted_at=row.wanted_at,
+        verb=row.verb,
+        attempts=row.attempts,
+        doubtful=row.state == "doubtful",
+        doubt=doubt,
+        failures=row.failures,
+    )
+
+
+def delivery(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        library=LibraryName(row.library),
+        person=PersonId(row.person_id),
+        wanted=Revision(row.wanted),
+        wanted_at=row.wanted_at,
+        held=None if row.held is None else Revision(row.held),
+        verb=row.verb,
+        state=row.state,
+        due_at=row.due_at,
+        attempts=row.attempts,
+        reason=row.reason,
+        detail=row.detail,
+        face=FaceId(row.face_id) if row.face_id else None,
+        leased_until=row.leased_until,
+        settled_at=row.settled_at,
+    )

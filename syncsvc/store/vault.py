@@ -1,0 +1,70 @@
+"""Encryption at rest and of photo links: AES-256-GCM under a key that can be rotated."""
+
+import base64
+import hashlib
+import os
+import struct
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from syncsvc.model.errors import SyncsvcError
+
+KEY_LENGTH = 32
+KEY_ID_LENGTH = 4
+_NONCE = 12
+
+
+class VaultError(SyncsvcError):
+    """What was sealed cannot be opened with the configured keys."""
+
+
+class Vault:
+    """Seals with the first key and opens with any of them.
+
+    A sealed value is: 4 bytes that name the key, 12 bytes nonce, ciphertext and tag. `purpose` and
+    `about` are authenticated, so that a value moved to another row or another use does not open.
+    """
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        if not keys or any(len(key) != KEY_LENGTH for key in keys):
+            raise VaultError("photo_key must be one or more keys of 32 bytes; `syncsvc keygen` prints one")
+        self._keys = {hashlib.sha256(b"syncsvc key id" + key).digest()[:KEY_ID_LENGTH]: AESGCM(key) for key in keys}
+        self.current = hashlib.sha256(b"syncsvc key id" + keys[0]).digest()[:KEY_ID_LENGTH]
+
+    def seal(self, plain: bytes, *, purpose: str, about: str) -> bytes:
+        nonce = os.urandom(_NONCE)
+        return self.current + nonce + self._keys[self.current].encrypt(nonce, plain, _context(purpose, about))
+
+    def open(self, sealed: bytes, *, purpose: str, about: str) -> bytes:
+        """The plain bytes. Raises VaultError for an unknown key, a damaged value, or another purpose."""
+        key = self._keys.get(sealed[:KEY_ID_LENGTH])
+        if key is None:
+            raise VaultError(
+                "a stored photo was sealed with a key that is not in photo_key; add that key back to the list"
+            )
+        nonce, body = sealed[KEY_ID_LENGTH : KEY_ID_LENGTH + _NONCE], sealed[KEY_ID_LENGTH + _NONCE :]
+        try:
+            return key.decrypt(nonce, body, _context(purpose, about))
+        except InvalidTag as error:
+            raise VaultError("a sealed value is damaged or belongs elsewhere") from error
+
+    def sign_link(self, digest: str, expires: int) -> str:
+        """An opaque token that opens one photo until `expires` (seconds since 1970)."""
+        plain = struct.pack(">Q", expires) + bytes.fromhex(digest)
+        return base64.urlsafe_b64encode(self.seal(plain, purpose="link", about="")).decode().rstrip("=")
+
+    def open_link(self, token: str, now: float) -> str | None:
+        """The digest that a token opens, None where it is forged, damaged or expired."""
+        try:
+            sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            plain = self.open(sealed, purpose="link", about="")
+        except (VaultError, ValueError):
+            return None
+        (expires,) = struct.unpack(">Q", plain[:8])
+        return plain[8:].hex() if now < expires else None
+
+
+def _context(purpose: str, about: str) -> bytes:
+    return f"syncsvc/{purpose}/{about}".encode()
