@@ -1,0 +1,1 @@
+"""What can be seen from outside: events and numbers, never a photo, a name or a key."""
