@@ -167,6 +167,12 @@ class FaceLibrary(ABC, Generic[O]):
                 answers[removal.person.id] = _with(report, Reading(removal.held))
             else:
                 answers[removal.person.id] = report
+        for person, held in bundle:
+            if not person.faces and not held:
+                try:
+                    self.farewell(person)
+                except ErrandError as error:
+                    answers[person.id] = error
         return answers
 
     # --- what a vendor's file supplies ------------------------------------------------------------------------
@@ -183,6 +189,12 @@ class FaceLibrary(ABC, Generic[O]):
         """Take `removal.faces` out, by their ids; faces that are already gone are `absent`, not an error.
 
         Where it takes several calls and a later one fails, the error's `removed` says which are out already.
+        """
+
+    def farewell(self, person: Person) -> None:
+        """Take out what is left of a departed person of whom no face is held: a record that an earlier try left behind.
+
+        For vendors that keep people; one that holds a face, whoever put it there, stays. Nothing there: no error.
         """
 
     def remove_many(self, removals: Sequence[Removal]) -> Mapping[PersonId, Report | ErrandError]:
