@@ -37,6 +37,7 @@ class Ground:
     sees_foreign: ClassVar[bool] = True  # a removal or a look shows all faces of a person
     lists_person_keys: ClassVar[bool] = True
     lists_labels: ClassVar[bool] = True
+    listing_is_partial: ClassVar[bool] = False  # the vendor cannot show that there is no more
     listing_size: ClassVar[int] = 230  # faces that need several pages
 
     def options(self) -> Mapping[str, Any]:
