@@ -1,34 +1,29 @@
-"""The five words with which an errand comes back.
-
-Every outcome may carry `held`, what the person is known to have in the library now; None means unchanged.
-"""
+"""The five words with which an errand comes back."""
 
 from dataclasses import dataclass
 
-from syncsvc.model.people import FaceId, Held
-from syncsvc.model.situations import Finding
+from syncsvc.model.people import FaceId
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The library did what was asked. `remaining` says that a removal went first and more is to be done."""
+    """The library did what was asked. `complete`: and it now holds exactly what is wanted."""
 
-    held: Held
-    findings: tuple[Finding, ...] = ()
-    remaining: bool = False
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred:
-    """Not now: again after `delay` seconds. `breaker` says that the library, not the person, is the trouble."""
+    """Not now; again after `delay` seconds, None means: by the back-off of its attempts.
+
+    `library_fails`: the trouble is the library's and not this person's, so the breaker counts it.
+    """
 
     delay: float | None
     reason: str
     detail: str
     costs_attempt: bool
-    held: Held | None = None
-    findings: tuple[Finding, ...] = ()
-    breaker: bool = False
+    library_fails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +32,7 @@ class Doubtful:
 
     reason: str
     detail: str
-    held: Held | None = None
-    findings: tuple[Finding, ...] = ()
-    breaker: bool = False
+    library_fails: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +42,6 @@ class Refused:
     reason: str
     detail: str
     face_id: FaceId | None = None
-    held: Held | None = None
-    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +50,6 @@ class Halted:
 
     reason: str
     detail: str
-    held: Held | None = None
-    findings: tuple[Finding, ...] = ()
 
 
 Outcome = Applied | Deferred | Doubtful | Refused | Halted

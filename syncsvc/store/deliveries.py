@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, case, func, or_, select, update
 
 from syncsvc.model.people import LibraryName, PersonId, Revision
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import insert
 from syncsvc.store.rows import Claimed, Delivery, Settlement, claimed, delivery
-from syncsvc.store.tables import deliveries, libraries
+from syncsvc.store.tables import deliveries, libraries, situations
 
 _d = deliveries.c
 OPEN_STATES = ("due", "doubtful")
@@ -132,6 +132,7 @@ class Deliveries:
                 _d.doubted_revision,
                 _d.doubted_adds,
                 mine.with_only_columns(libraries.c.failures).scalar_subquery().label("failures"),
+                _noted().label("noted"),
             )
         )
         return [claimed(row) for row in self._connection.execute(taken)]
@@ -228,6 +229,12 @@ class Deliveries:
         """Library -> since when its longest-waiting open delivery has been wanted."""
         oldest = select(_d.library, func.min(_d.wanted_at)).where(_d.state.in_(OPEN_STATES)).group_by(_d.library)
         return {LibraryName(library): since for library, since in self._connection.execute(oldest)}
+
+
+def _noted() -> ScalarSelect[int]:
+    """How many faces of the delivery's person were odd in its library before this errand."""
+    same = (situations.c.library == _d.library) & (situations.c.person_id == _d.person_id)
+    return select(func.count()).where(same).correlate(deliveries).scalar_subquery()
 
 
 def _first_due(library: LibraryName, now: datetime, limit: int) -> Any:

@@ -51,14 +51,13 @@ class Libraries:
         row = self._connection.execute(select(libraries).where(libraries.c.name == name)).one_or_none()
         return None if row is None else _state(row)
 
-    def receiving(self) -> dict[LibraryName, str]:
-        """The libraries that are owed changes, with their policy, in the one order in which they are locked."""
-        rows = self._connection.execute(
-            select(libraries.c.name, libraries.c.policy)
-            .where(libraries.c.configured == 1, libraries.c.policy != "observe")
-            .order_by(libraries.c.name)
-        )
-        return {LibraryName(row.name): row.policy for row in rows}
+    def receiving(self) -> list[LibraryName]:
+        """The libraries that are owed changes, in the one order in which their deliveries are locked."""
+        mine = (libraries.c.configured == 1) & (libraries.c.policy != "observe")
+        return [
+            LibraryName(name)
+            for name in self._connection.scalars(select(libraries.c.name).where(mine).order_by(libraries.c.name))
+        ]
 
     def set_state(
         self, name: LibraryName, state: str, now: datetime, *, reason: str | None = None, detail: str | None = None
@@ -83,6 +82,10 @@ class Libraries:
         """Claim the one probe after the breaker's time is over; False: somebody else has it."""
         mine = (libraries.c.name == name) & (libraries.c.open_until <= now)
         return self._connection.execute(update(libraries).where(mine).values(open_until=until)).rowcount > 0
+
+    def return_probe(self, name: LibraryName, now: datetime) -> None:
+        """The probe was never sent: somebody else may probe at once."""
+        self._connection.execute(update(libraries).where(libraries.c.name == name).values(open_until=now))
 
     def note_answer(self, name: LibraryName) -> None:
         """The library answered: it works, whatever it said."""

@@ -15,7 +15,7 @@ class Claimed:
     """A delivery that is ours until its lease ends; its attempt is already counted.
 
     `doubt` is what an earlier, unanswered attempt may have put there; `doubtful` says to look first.
-    `failures` are the library's own, in a row, before this.
+    `failures` are the library's own, in a row, before this; `noted` counts the person's odd faces there.
     """
 
     id: int
@@ -27,6 +27,7 @@ class Claimed:
     doubtful: bool
     doubt: Doubt | None
     failures: int
+    noted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,7 @@ def claimed(row: Row[Any]) -> Claimed:
         doubtful=row.state == "doubtful",
         doubt=doubt,
         failures=row.failures,
+        noted=row.noted,
     )
 
 

@@ -1,9 +1,7 @@
-"""Encryption at rest and of photo links: AES-256-GCM under a key that can be rotated."""
+"""Encryption at rest: AES-256-GCM under keys that can be rotated."""
 
-import base64
 import hashlib
 import os
-import struct
 from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidTag
@@ -49,21 +47,6 @@ class Vault:
             return key.decrypt(nonce, body, _context(purpose, about))
         except InvalidTag as error:
             raise VaultError("a sealed value is damaged or belongs elsewhere") from error
-
-    def sign_link(self, digest: str, expires: int) -> str:
-        """An opaque token that opens one photo until `expires` (seconds since 1970)."""
-        plain = struct.pack(">Q", expires) + bytes.fromhex(digest)
-        return base64.urlsafe_b64encode(self.seal(plain, purpose="link", about="")).decode().rstrip("=")
-
-    def open_link(self, token: str, now: float) -> str | None:
-        """The digest that a token opens, None where it is forged, damaged or expired."""
-        try:
-            sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            plain = self.open(sealed, purpose="link", about="")
-        except (VaultError, ValueError):
-            return None
-        (expires,) = struct.unpack(">Q", plain[:8])
-        return plain[8:].hex() if now < expires else None
 
 
 def _context(purpose: str, about: str) -> bytes:

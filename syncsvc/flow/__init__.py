@@ -1,0 +1,1 @@
+"""The corridor: record, deliver, attempt, settle; one verb per file."""

@@ -1,0 +1,53 @@
+"""Rings the bell: picks what is due, the most urgent first, as much as each library can take in about a second."""
+
+from datetime import datetime
+
+from syncsvc.flow.house import House, Shelf
+from syncsvc.flow.record import RUNG_FOR, Ring
+from syncsvc.model.people import LibraryName
+from syncsvc.model.urgency import BREAKER_THRESHOLD
+from syncsvc.store import Transaction
+from syncsvc.store.libraries import LibraryState
+
+
+def sweep(house: House) -> list[Ring]:
+    """What should be rung now, in all libraries; finds whatever a lost message, a dead worker or a flushed
+    broker has left behind."""
+    now = house.clock()
+    rings: list[Ring] = []
+    with house.store.reading() as tx:
+        states = {state.name: state for state in tx.libraries.all()}
+    with house.store.transaction() as tx:
+        tx.deliveries.exhaust(now)
+    for shelf in house.shelves.values():
+        state = states.get(shelf.name)
+        if state is not None and _open(state, now):
+            with house.store.transaction() as tx:
+                rings += _ring(tx, shelf, state, now)
+    return rings
+
+
+def refill(house: House, name: LibraryName) -> list[Ring]:
+    """The same for one library, between two sweeps, so that it never runs dry."""
+    shelf, now = house.shelf(name), house.clock()
+    with house.store.transaction() as tx:
+        state = tx.libraries.get(name)
+        return _ring(tx, shelf, state, now) if state is not None and _open(state, now) else []
+
+
+def _ring(tx: Transaction, shelf: Shelf, state: LibraryState, now: datetime) -> list[Ring]:
+    probing = state.failures >= BREAKER_THRESHOLD
+    room = (1 if probing else shelf.allowance) - tx.deliveries.busy(shelf.name, now)
+    if room <= 0:
+        return []
+    rung = tx.deliveries.ring(shelf.name, room, now=now, until=now + RUNG_FOR)
+    bundle = shelf.library.capabilities.bundle
+    deletes = [number for number, verb in rung if verb == "delete"]
+    bundles = [tuple(deletes[start : start + bundle]) for start in range(0, len(deletes), bundle)]
+    replaces = [(number,) for number, verb in rung if verb != "delete"]
+    return [Ring(shelf.name, "delete", ids) for ids in bundles] + [Ring(shelf.name, "replace", ids) for ids in replaces]
+
+
+def _open(state: LibraryState, now: datetime) -> bool:
+    closed = state.open_until is not None and state.open_until > now
+    return state.state == "active" and state.configured and state.policy != "observe" and not closed

@@ -1,0 +1,45 @@
+"""What the corridor walks through: the table, the libraries on their shelves, the gatekeeper and the clock."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from syncsvc.library.base import FaceLibrary
+from syncsvc.model.errors import NotFoundError
+from syncsvc.model.people import LibraryName
+from syncsvc.model.permits import Limiter
+from syncsvc.store import Store
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """One configured library, and what we may do there.
+
+    `policy` is observe, upsert-only or sync; `owned` says that everything in it is ours; `allowance` is how
+    many errands may be rung or under way at once, about a second's worth of the library's pace.
+    """
+
+    name: LibraryName
+    library: FaceLibrary[Any]
+    policy: str
+    owned: bool
+    allowance: int
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    store: Store
+    shelves: Mapping[LibraryName, Shelf]
+    limiter: Limiter
+    clock: Clock
+
+    def shelf(self, name: LibraryName) -> Shelf:
+        """Raises NotFoundError for a library that is not configured."""
+        found = self.shelves.get(name)
+        if found is None:
+            configured = ", ".join(sorted(self.shelves)) or "none"
+            raise NotFoundError(f"no library is called {name!r}; configured are: {configured}")
+        return found

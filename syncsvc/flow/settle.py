@@ -1,0 +1,144 @@
+"""Writes down how errands went: bindings, the delivery, the library's breaker, the attempt log."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from syncsvc.flow.attempt import Ended
+from syncsvc.flow.endings import ending
+from syncsvc.flow.house import House
+from syncsvc.library.http import Call
+from syncsvc.model.outcomes import Applied, Deferred, Doubtful, Halted, Outcome, Refused
+from syncsvc.model.people import LibraryName
+from syncsvc.model.urgency import BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD
+from syncsvc.store import Transaction
+from syncsvc.store.attempts import Attempt
+from syncsvc.store.rows import Claimed, Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One task's claimed deliveries in one library; `probe`: the breaker let it through to see whether it works."""
+
+    library: LibraryName
+    lease: str
+    started_at: datetime
+    probe: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A claimed delivery, how it ended, and the calls it took."""
+
+    claimed: Claimed
+    ended: Ended
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What was written: one row each, in the order given; `halted`: this settling stopped the library."""
+
+    deliveries: tuple[tuple[Done, Settlement], ...]
+    halted: bool
+    at: datetime
+
+    @property
+    def calls(self) -> list[Call]:
+        """Every call once, though a bundle's deliveries share theirs."""
+        return list({id(call): call for done, _ in self.deliveries for call in done.calls}.values())
+
+    @property
+    def converged(self) -> list[float]:
+        """Seconds from the committed change to agreement, for each delivery that got there."""
+        return [
+            (self.at - done.claimed.wanted_at).total_seconds()
+            for done, settlement in self.deliveries
+            if settlement.state == "synced"
+        ]
+
+
+def settle(house: House, round_: Round, done: Sequence[Done]) -> Settled:
+    """One transaction for all of them, repeated while the database is away: the vendor has been asked already.
+
+    Raises DatabaseUnavailableError at last; the leases then run out, and the libraries are read before
+    anything is tried again.
+    """
+    now = house.clock()
+    settlements = [(one, ending(one.claimed, one.ended, probe=round_.probe, now=now)) for one in done]
+    settlements.sort(key=lambda pair: pair[0].claimed.id)  # everybody locks in this order
+    halted = False
+    for once in house.store.patiently():
+        with once as tx:
+            for one, settlement in settlements:
+                _write(tx, round_, one, settlement, now)
+            tx.attempts.log([_attempt(round_, one, now) for one, _ in settlements])
+            halted = _judge_library(tx, round_, done, now)
+    return Settled(tuple(settlements), halted, now)
+
+
+def _write(tx: Transaction, round_: Round, one: Done, settlement: Settlement, now: datetime) -> None:
+    claimed, ended = one.claimed, one.ended
+    if ended.held != ended.errand.held:
+        tx.bindings.settle(round_.library, claimed.person, ended.errand.held, ended.held, now)
+    if ended.looked:
+        tx.bindings.verify(round_.library, claimed.person, ended.held, now)
+    if claimed.noted and settlement.state == "synced":
+        tx.situations.clear(round_.library, claimed.person)
+    if ended.findings:
+        tx.situations.note(round_.library, claimed.person, ended.findings, now)
+    if not tx.deliveries.settle(claimed.id, round_.lease, claimed.wanted, settlement, now):
+        tx.deliveries.look_again(claimed.id, now)
+
+
+def _judge_library(tx: Transaction, round_: Round, done: Sequence[Done], now: datetime) -> bool:
+    """The breaker: failures of the library in a row open it, any answer closes it. True if it halted just now."""
+    outcomes = [one.ended.outcome for one in done]
+    failures_before = done[0].claimed.failures if done else 0
+    for outcome in outcomes:
+        if isinstance(outcome, Halted):
+            return tx.libraries.set_state(round_.library, "halted", now, reason=outcome.reason, detail=outcome.detail)
+    if any(_answered(outcome) for outcome in outcomes):
+        if failures_before:
+            tx.libraries.note_answer(round_.library)
+    elif any(_library_failed(outcome) for outcome in outcomes):
+        failures = tx.libraries.note_failure(round_.library)
+        if failures >= BREAKER_THRESHOLD:
+            wait = min(BREAKER_CAP, BREAKER_BASE * 2.0 ** min(failures - BREAKER_THRESHOLD, 30))
+            tx.libraries.open_breaker(round_.library, now + timedelta(seconds=wait))
+    elif round_.probe:
+        tx.libraries.return_probe(round_.library, now)  # it was never sent: the next one may try at once
+    return False
+
+
+def _answered(outcome: Outcome) -> bool:
+    match outcome:
+        case Applied() | Refused():
+            return True
+        case Deferred(reason="throttled"):
+            return True
+        case Doubtful(library_fails=fails):
+            return not fails
+        case _:
+            return False
+
+
+def _library_failed(outcome: Outcome) -> bool:
+    return isinstance(outcome, Deferred | Doubtful) and outcome.library_fails
+
+
+def _attempt(round_: Round, one: Done, now: datetime) -> Attempt:
+    outcome = one.ended.outcome
+    return Attempt(
+        library=round_.library,
+        person=one.claimed.person,
+        verb=one.claimed.verb,
+        revision=one.claimed.wanted,
+        number=one.claimed.attempts,
+        started_at=round_.started_at,
+        seconds=(now - round_.started_at).total_seconds(),
+        outcome=type(outcome).__name__.lower(),
+        reason=None if isinstance(outcome, Applied) else outcome.reason,
+        detail=None if isinstance(outcome, Applied) else outcome.detail,
+        calls=[asdict(call) for call in one.calls],
+    )

@@ -1,0 +1,55 @@
+"""What the outside can tell us about a person, in our words."""
+
+from dataclasses import dataclass
+
+from syncsvc.model.people import FaceId, PersonId, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted:
+    """The person exists. `faces` given: exactly these; None: unchanged. Revives a person who had departed."""
+
+    person: PersonId
+    faces: tuple[tuple[FaceId, Source], ...] | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """The person is gone, from every library."""
+
+    person: PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class FaceReplaced:
+    """One face has this picture from now on; a face that was not there is added."""
+
+    person: PersonId
+    face: FaceId
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class FaceDeleted:
+    """One face is gone; the others stay."""
+
+    person: PersonId
+    face: FaceId
+
+
+Change = Upserted | Departed | FaceReplaced | FaceDeleted
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A change, who told us, and how they number it.
+
+    The same `source_id` from the same source is the same telling. `version` orders changes of one person
+    from one source; None means: in the order of arrival.
+    """
+
+    source: str
+    source_id: str
+    change: Change
+    version: int | None = None

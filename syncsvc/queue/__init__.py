@@ -1,0 +1,1 @@
+"""The bell: all Celery, and only here."""

@@ -1,0 +1,58 @@
+"""The tasks: one statement each, arguments are a library's name and numbers."""
+
+import threading
+import time
+
+from syncsvc.flow.deliver import deliver
+from syncsvc.flow.dispatch import refill, sweep
+from syncsvc.flow.settle import Settled
+from syncsvc.model.people import LibraryName
+from syncsvc.queue.app import app, service
+from syncsvc.queue.send import send
+
+REFILL_EVERY = 0.1  # seconds between two looks of one process for more work in one library
+
+_last_refill: dict[str, float] = {}
+_refill_lock = threading.Lock()
+
+
+@app.task(name="syncsvc.delete")
+def delete(library: str, deliveries: list[int]) -> None:
+    """Run these deliveries of one library; removals, in as few calls as its vendor allows."""
+    _errand(LibraryName(library), deliveries)
+
+
+@app.task(name="syncsvc.replace")
+def replace(library: str, deliveries: list[int]) -> None:
+    """Run these deliveries of one library; enrolments and replacements."""
+    _errand(LibraryName(library), deliveries)
+
+
+@app.task(name="syncsvc.sweep")
+def sweep_all() -> None:
+    """Ring for whatever is due."""
+    send(sweep(service().house))
+
+
+def _errand(library: LibraryName, deliveries: list[int]) -> None:
+    house = service().house
+    _count(library, deliver(house, library, deliveries))
+    if _may_refill(library):
+        send(refill(house, library))
+
+
+def _may_refill(library: LibraryName) -> bool:
+    now = time.monotonic()
+    with _refill_lock:
+        if now - _last_refill.get(library, 0.0) < REFILL_EVERY:
+            return False
+        _last_refill[library] = now
+        return True
+
+
+def _count(library: LibraryName, settled: Settled) -> None:
+    metrics = service().metrics
+    for call in settled.calls:
+        metrics.called(library, call.operation, call.outcome, call.seconds)
+    for seconds in settled.converged:
+        metrics.converged(library, seconds)

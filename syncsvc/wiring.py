@@ -1,0 +1,122 @@
+"""The only constructor: settings in, a house to work in out."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from syncsvc.flow.house import House, Shelf
+from syncsvc.library.base import FaceLibrary, LibraryOptions, account_for
+from syncsvc.library.http import Door, make_client
+from syncsvc.library.loading import library_class, vendor_names
+from syncsvc.limits.redis_limiter import RedisLimiter, connect
+from syncsvc.model.errors import SettingsError
+from syncsvc.model.people import LibraryName
+from syncsvc.model.permits import Account, Limiter
+from syncsvc.observe.metrics import Metrics
+from syncsvc.settings import LibrarySettings, Settings, vendor_options
+from syncsvc.store import Store
+from syncsvc.store.links import Links
+from syncsvc.store.vault import Vault
+
+RUNG_SECONDS = 1.0  # how much work of a library's pace may be rung or under way at once
+RUNG_AT_LEAST = 4
+RUNG_UNLIMITED = 256  # for a library without any limit
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One process' house with everything its doors need."""
+
+    settings: Settings
+    house: House
+    links: Links
+    metrics: Metrics
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_store(settings: Settings) -> Store:
+    """The database alone, for whoever upgrades or inspects it."""
+    return Store(settings.database_url, Vault(settings.photo_keys))
+
+
+def open_service(settings: Settings) -> Service:
+    """Raises SettingsError with every mistake that only the vendors could see. Connects to nothing yet."""
+    vault = Vault(settings.photo_keys)
+    links = Links(vault, settings.service.public_url or "", now)
+    limiter = RedisLimiter(connect(settings.redis_url))
+    shelves = _shelves(settings, limiter, links)
+    store = Store(settings.database_url, vault)
+    return Service(settings, House(store, shelves, limiter, now), links, Metrics(settings.state_dir / "metrics"))
+
+
+def check_libraries(settings: Settings) -> None:
+    """Raises SettingsError for what the vendors find wrong with their libraries' sections."""
+    _configured(settings)
+
+
+def declare_libraries(service: Service) -> None:
+    """Tell the database which libraries there are now; repeated at every start, and harmless."""
+    shelves = service.house.shelves
+    vendors = {LibraryName(one.name): one.vendor for one in service.settings.libraries}
+    with service.house.store.transaction() as tx:
+        tx.libraries.declare({name: (vendors[name], shelf.policy) for name, shelf in shelves.items()}, now())
+
+
+def _configured(settings: Settings) -> list[tuple[LibrarySettings, type[FaceLibrary[Any]], LibraryOptions]]:
+    mistakes: list[tuple[str, str]] = []
+    found: list[tuple[LibrarySettings, type[FaceLibrary[Any]], LibraryOptions]] = []
+    for number, library in enumerate(settings.libraries):
+        key = f"library[{number}]"
+        if library.vendor not in vendor_names():
+            mistakes.append((f"{key}.vendor", f"no such vendor; known are {', '.join(vendor_names())}"))
+            continue
+        kind = library_class(library.vendor)
+        options, wrong = vendor_options(kind.Options, library, key)
+        mistakes += wrong
+        if kind.capabilities.fetches_photos and not settings.service.public_url:
+            words = (
+                f"is needed: {library.name} fetches photos from this service, so it must reach it under some address"
+            )
+            mistakes.append(("service.public_url", words))
+        if options is not None:
+            found.append((library, kind, options))
+    if mistakes:
+        raise SettingsError(mistakes)
+    return found
+
+
+def _shelves(settings: Settings, limiter: Limiter, links: Links) -> dict[LibraryName, Shelf]:
+    shelves: dict[LibraryName, Shelf] = {}
+    for library, kind, options in _configured(settings):
+        account = account_for(kind, _account_key(library, kind, options), library.rate, library.concurrency)
+        door = Door(make_client(library.timeout), library.base_url, account, limiter, timeout=library.timeout)
+        name = LibraryName(library.name)
+        shelves[name] = Shelf(
+            name=name,
+            library=kind(door, options, links.url),
+            policy=library.policy,
+            owned=library.owned,
+            allowance=_allowance(account),
+        )
+    return shelves
+
+
+def _account_key(library: LibrarySettings, kind: type[FaceLibrary[Any]], options: LibraryOptions) -> str:
+    """(vendor, credential id, host): what shares a limit. The credential's id is hashed, for it shows up in Redis."""
+    credential = hashlib.sha256(kind.credential_id(options).encode()).hexdigest()[:12]
+    return f"{library.vendor}:{credential}:{urlsplit(library.base_url).netloc}"
+
+
+def _allowance(account: Account) -> int:
+    """Errands rung or under way at once: enough to keep the library busy, too few to fill the workers."""
+    rates = [*account.rates, *(rate for each in account.operation_rates.values() for rate in each)]
+    bounds = [math.ceil(rate.permits / rate.period * RUNG_SECONDS) for rate in rates]
+    if account.concurrency is not None:
+        bounds.append(2 * account.concurrency)
+    return max(RUNG_AT_LEAST, min(bounds)) if bounds else RUNG_UNLIMITED
