@@ -22,6 +22,7 @@ PREFIX = "/finauth/search/group/"
 MAX_LIBRARIES = 10  # create_face_library_api
 MAX_TOKENS = 1000  # Delete_Face_from_Face_Library_api
 MAX_LIMIT = MAX_START = 1000  # Get_Face_List_in_Face_Library_api
+MAX_ALIKE = 100  # Face_Search_api
 MAX_BYTES = 2 * 1024 * 1024  # of a picture: FaceID and Face++, not stated for FinAuth
 SKEW = 300  # seconds that a client's clock may be ahead; not documented
 
@@ -52,7 +53,7 @@ class Sandbox(base.Sandbox):
 
     name: ClassVar[str] = "finauth"
     default_port: ClassVar[int] = 5604
-    operations: ClassVar[tuple[str, ...]] = ("add", "delete", "list", "face_info", "group_list")
+    operations: ClassVar[tuple[str, ...]] = ("add", "delete", "list", "face_info", "search", "group_list")
     documented_limits: ClassVar[Limits] = Limits(rates=((10, 1.0),))  # contractual, not published: our guess
     default_switches: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
@@ -185,6 +186,18 @@ class Sandbox(base.Sandbox):
         if face is None or self._group_of(face) != group:
             raise _Turned(HTTPStatus.BAD_REQUEST, "INVALID_FACE_TOKEN")
         return {"info": self._shown(face)}
+
+    def _search(self, form: Form, call: Call) -> dict[str, Any]:  # noqa: ARG002
+        """The same bytes are the same face, all others are strangers. `results` is the ancestor's shape (Face++ v3)."""
+        group, digest = self._group(form), digest_of(self._photo(form))
+        scored = [(99.9 if face.digest == digest else 20.0, face) for face in self._faces(group)]
+        best = sorted(scored, key=lambda one: -one[0])[: _number(form, "limit", 1, MAX_ALIKE)]
+        results = [
+            {"face_token": face.vendor_face_id, "user_id": face.person_key, "confidence": score}
+            for score, face in best
+            if score > float(_text(form, "threshold", "0"))
+        ]
+        return {"results": results}
 
     def _group_list(self, form: Form, call: Call) -> dict[str, Any]:  # noqa: ARG002
         return {"group_infos": list(self.libraries.values())}

@@ -34,13 +34,14 @@ from syncsvc.model.permits import Rate
 from syncsvc.model.report import Report, Seen
 
 T = TypeVar("T")
-Operation = Literal["add", "delete", "list", "face_info", "group_list"]
+Operation = Literal["add", "delete", "list", "face_info", "search", "group_list"]
 Fate = Literal["removed", "absent", "kept", "unsaid"]
 
 MAX_TOKENS = 1000  # in one delete (Delete_Face_from_Face_Library_api, face_tokens)
 PAGE = 1000  # the largest `limit` of a listing (Get_Face_List_in_Face_Library_api)
 WINDOW = 1000  # the largest documented `start`: what lies beyond start + limit cannot be seen (same page)
 LOOK_PAGES = 2  # all that the window shows; a look that reads a library of millions would never end
+ALIKE = 5  # of the faces most like a lost one: one picture may have been added by several lost calls
 SIGN_SECONDS = 100  # how long a signature is good for; the App-Authentication samples use 100
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
@@ -99,7 +100,7 @@ class Library(FaceLibrary[Options]):
     """There are no people here, only faces: `user_id` and `user_data` are labels that we give them."""
 
     Options: ClassVar[type[LibraryOptions]] = Options
-    operations: ClassVar[tuple[str, ...]] = ("add", "delete", "list", "face_info", "group_list")
+    operations: ClassVar[tuple[str, ...]] = ("add", "delete", "list", "face_info", "search", "group_list")
     capabilities: ClassVar[Capabilities] = Capabilities(
         photo=PhotoRule(frozenset(_SUFFIX), max_bytes=2 * 1024 * 1024),  # 2 MB: FaceID and Face++, not stated here
         bundle=200,
@@ -114,13 +115,12 @@ class Library(FaceLibrary[Options]):
     def add(self, person: Person, face: Face, held: Held) -> Report:  # noqa: ARG002
         """The same picture twice is two faces, so a lost answer wants a look first."""
         assert isinstance(face.source, Photo)
-        photo = face.source
         fields = {
             "group_id": self.options.group_id,
             "user_id": person_key(person.id),
             "user_data": face_label(person.id, face.id, face.digest),
         }
-        upload = (f"face.{_SUFFIX[photo.media_type]}", photo.content, photo.media_type)
+        upload = _upload(face.source)
 
         def read(response: httpx.Response) -> Listed:
             return Listed(_token(_body(response)["face_token"]), None, fields["user_id"], fields["user_data"])
@@ -167,13 +167,25 @@ class Library(FaceLibrary[Options]):
         found = {one.vendor_face_id: one for one in listing if one.person_key == key or one.vendor_face_id in known}
         absent: set[VendorFaceId] = set()
         for token in sorted(known - found.keys()) if not complete else ():
-            try:
-                found[token] = self._info(token)
-            except RejectedError as error:
-                if error.code != "INVALID_FACE_TOKEN":
-                    raise
+            info = self._info(token)
+            if info is None:
                 absent.add(token)
+            else:
+                found[token] = info
         return Seen(tuple(found.values()), frozenset(absent), complete=complete)
+
+    def retract(self, person: Person, face: Face) -> None:
+        """In a library too large to be listed whole, finds the face by its picture and goes by its labels."""
+        if not isinstance(face.source, Photo):
+            return
+        try:
+            alike = self._search(face.source)
+        except RejectedError:  # a picture that the library does not take made no face
+            return
+        ours = (person_key(person.id), face_label(person.id, face.id, face.digest))
+        lost = [token for token in alike if (info := self._info(token)) and (info.person_key, info.label) == ours]
+        if lost:
+            self._delete(lost)
 
     def page(self, cursor: str | None) -> Page:
         """Oldest face first. The cursor is the index to start from and the token that stood there.
@@ -229,9 +241,24 @@ class Library(FaceLibrary[Options]):
         fields = {"group_id": self.options.group_id, "face_tokens": ",".join(tokens)}
         return self._call("delete", fields, read, changes=True)
 
-    def _info(self, token: VendorFaceId) -> Listed:
+    def _info(self, token: VendorFaceId) -> Listed | None:
+        """The face with its labels, None where there is no such face."""
         fields = {"group_id": self.options.group_id, "face_token": token}
-        return self._call("face_info", fields, lambda answer: _listed(_body(answer)["info"]), changes=False)
+        try:
+            return self._call("face_info", fields, lambda answer: _listed(_body(answer)["info"]), changes=False)
+        except RejectedError as error:
+            if error.code != "INVALID_FACE_TOKEN":
+                raise
+            return None
+
+    def _search(self, photo: Photo) -> list[VendorFaceId]:
+        """The faces most like this one. The page's answer table is cut off: `results` is the ancestor's (Face++ v3)."""
+
+        def read(response: httpx.Response) -> list[VendorFaceId]:
+            return [_token(one["face_token"]) for one in _body(response).get("results") or ()]
+
+        fields = {"group_id": self.options.group_id, "limit": str(ALIKE)}
+        return self._call("search", fields, read, changes=False, upload=_upload(photo))
 
     def _list(self, start: int) -> tuple[tuple[Listed, ...], int | None]:
         """A page of the listing from this index, and the index that follows it where the vendor tells."""
@@ -303,6 +330,10 @@ def guarded_tokens(tokens: str) -> str:
     return tokens
 
 
+def _upload(photo: Photo) -> tuple[str, bytes, str]:
+    return f"face.{_SUFFIX[photo.media_type]}", photo.content, photo.media_type
+
+
 def _unsafe() -> RejectedError:
     return RejectedError(
         "what we hold is not a face token of this vendor, so nothing was sent; resync the person", code="unsafe_tokens"
@@ -355,14 +386,16 @@ def _fate(reason: str | None, unnamed: Fate) -> Fate:
 
 
 def _report(fates: Mapping[VendorFaceId, Fate | ErrandError]) -> Report | ErrandError:
-    """One person's share of the answers. What was not answered is in doubt unless nothing of theirs was."""
-    errors = [fate for fate in fates.values() if isinstance(fate, ErrandError)]
-    if errors and len(errors) == len(fates):
-        return errors[0]
+    """One person's share of the answers; an error among them knows what the others took out."""
 
     def those(wanted: Fate) -> frozenset[VendorFaceId]:
         return frozenset(token for token, fate in fates.items() if fate == wanted)
 
+    for fate in fates.values():
+        if isinstance(fate, ErrandError):
+            error = fate.for_another()
+            error.removed = those("removed") | those("absent")
+            return error
     return Report(removed=those("removed"), absent=those("absent"), kept=those("kept"))
 
 

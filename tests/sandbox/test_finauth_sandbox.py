@@ -250,6 +250,15 @@ def test_a_name_with_strange_characters_is_refused(stranger: Stranger) -> None:
     assert stranger.error(answer) == (400, "BAD_ARGUMENTS:user_id")
 
 
+def test_a_search_finds_the_same_picture_first(stranger: Stranger) -> None:
+    stranger.add("user_01", 1)
+    token = stranger.add("user_02", 2)
+
+    told = stranger.ask("search", photo=picture(2), limit="5", threshold="90").json()["results"]
+
+    assert [(one["face_token"], one["user_id"]) for one in told] == [(token, "user_02")]
+
+
 def test_a_library_is_made_listed_and_freed_only_when_empty(stranger: Stranger) -> None:
     stranger.ask("create", group_id="south", group_name="South gate")
     stranger.ask("add", group_id="south", photo=picture(), user_id="user_01")

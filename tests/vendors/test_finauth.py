@@ -30,7 +30,8 @@ from syncsvc.sandbox.base import Sandbox
 from syncsvc.vendors import finauth
 from syncsvc.vendors.finauth import MAX_TOKENS, Library, Options, guarded_tokens
 from tests.vendors.contract import LibraryContract
-from tests.vendors.contract_ground import ALICE, BOB, CAROL, DAVE, departed, somebody
+from tests.vendors.contract_ground import ALICE, BOB, CAROL, DAVE, departed, face, person, somebody
+from tests.vendors.photos import blank
 
 MAGIC_WORD = "RemoveAllFaceTokens"
 TOKEN = "34dce3f2d1fc4736670b4bad58523ce8"
@@ -59,8 +60,8 @@ class TestFinAuth(LibraryContract):
         library.replace(carol, ())
 
         (there,) = sandbox.world.faces.values()
-        face = carol.faces[0]
-        assert (there.person_key, there.label) == (person_key(carol.id), face_label(carol.id, face.id, face.digest))
+        only = carol.faces[0]
+        assert (there.person_key, there.label) == (person_key(carol.id), face_label(carol.id, only.id, only.digest))
 
     def test_a_face_that_somebody_put_there_without_a_label_is_foreign(
         self, library: Library, sandbox: Sandbox
@@ -103,9 +104,8 @@ class TestFinAuth(LibraryContract):
 
         assert all(answer == Reading(()) for answer in answers[:333])
         divided = answers[333]
-        assert isinstance(divided, Reading)
-        assert divided.doubtful
-        assert len(divided.held) == 2
+        assert isinstance(divided, UncertainError)
+        assert divided.held == bundle[333][1][1:]
         assert all(isinstance(answer, UncertainError) for answer in answers[334:])
 
     def test_when_the_library_slows_us_down_the_rest_is_not_tried(self, library: Library, sandbox: Sandbox) -> None:
@@ -221,6 +221,30 @@ class TestFinAuth(LibraryContract):
         assert vendor_ids(seen.faces) == vendor_ids(held)
         assert not seen.complete
         assert sandbox.calls()["by_operation"]["list"] == 2
+
+    def test_an_add_whose_answer_was_lost_is_found_by_its_picture_in_a_library_beyond_the_window(
+        self, library: Library, sandbox: Sandbox
+    ) -> None:
+        self.crowd(sandbox, people=2000, each=1)
+        alice = somebody(ALICE, 1)
+        self.enrol(library, somebody(BOB, 1))  # the same picture, another person
+        sandbox.fault("lost_answer", "add", times=1)
+
+        with pytest.raises(UncertainError) as caught:
+            library.replace(alice, ())
+        held = self.converge(library, alice, self.after_trouble(library, alice, (), caught.value))
+
+        self.assert_holds(sandbox, alice, held)
+        assert len(sandbox.world.faces) == 2002
+
+    def test_a_lost_add_of_a_picture_that_is_refused_leaves_nothing_to_take_back(
+        self, library: Library, sandbox: Sandbox
+    ) -> None:
+        nobody = person(ALICE, face("f0", blank()))
+
+        library.retract(nobody, nobody.faces[0])
+
+        assert sandbox.calls()["by_operation"] == {"search": 1}
 
     # --- listing ----------------------------------------------------------------------------------------------
 
@@ -399,8 +423,8 @@ def test_a_delete_that_is_refused_as_a_whole_is_not_a_delete_that_is_done() -> N
 
 @pytest.mark.parametrize("following", [1, 2, "2"])
 def test_a_listing_that_does_not_advance_is_not_walked_for_ever(following: object) -> None:
-    face = {"face_token": TOKEN, "user_id": "a", "user_data": "", "add_time": 1}
-    library = answering(200, {"face_tokens": [face], "next": following})
+    listed = {"face_token": TOKEN, "user_id": "a", "user_data": "", "add_time": 1}
+    library = answering(200, {"face_tokens": [listed], "next": following})
 
     with pytest.raises(UnavailableError):
         library.page(None)
