@@ -122,9 +122,9 @@ class Ground:
     def look_into(self, library: FaceLibrary[Any], person: Person, held: Held) -> Held:
         doubt = Doubt(1, person.revision) if person.faces else None
         held = after_look(person, held, library.look(person, held), doubt=doubt).held
-        accounted = {one.face_id for one in held}
+        accounted = {(one.face_id, one.digest) for one in held}
         for face in person.faces:
-            if face.id not in accounted:
+            if (face.id, face.digest) not in accounted:
                 library.retract(person, face)
         return held
 
