@@ -2,12 +2,14 @@
 
 import asyncio
 import importlib
+import inspect
 import pkgutil
 import signal
 import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from typing import Any
 
 import uvicorn
@@ -16,22 +18,29 @@ from syncsvc.sandbox.base import Sandbox
 from syncsvc.sandbox.control import application
 
 _ROOM = "syncsvc.sandbox"
-_HALL = frozenset({"base", "control", "faults", "fetch", "serve", "windows", "wire", "world"})
+_HALL = frozenset({"base", "control", "faults", "fetch", "filters", "serve", "windows", "wire", "world"})
 _START_SECONDS = 10.0
 
 
 def sandbox_names() -> tuple[str, ...]:
     """Every vendor that has a practice room, in alphabetical order."""
-    package = importlib.import_module(_ROOM)
-    return tuple(sorted(name for _, name, _ in pkgutil.iter_modules(package.__path__) if name not in _HALL))
+    return tuple(sorted(_rooms()))
 
 
 def sandbox_class(vendor: str) -> type[Sandbox]:
     """The vendor's `Sandbox`. Raises KeyError for a vendor without one."""
-    if vendor not in sandbox_names():
-        raise KeyError(vendor)
-    found: type[Sandbox] = importlib.import_module(f"{_ROOM}.{vendor}").Sandbox
-    return found
+    return _rooms()[vendor]
+
+
+@cache
+def _rooms() -> Mapping[str, type[Sandbox]]:
+    """Every module beside this one with a whole `Sandbox` of its own."""
+    package = importlib.import_module(_ROOM)
+    modules = {
+        one.name: importlib.import_module(f"{_ROOM}.{one.name}") for one in pkgutil.iter_modules(package.__path__)
+    }
+    found = {name: getattr(module, "Sandbox", None) for name, module in modules.items()}
+    return {name: kind for name, kind in found.items() if kind is not None and not inspect.isabstract(kind)}
 
 
 @contextmanager
