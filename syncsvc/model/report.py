@@ -54,11 +54,13 @@ def after_add(held: Held, face: Face, report: Report, *, superseded: HeldFace | 
     An answer that shows no new face is doubtful: it may be there under an id we were not told.
     """
     before = vendor_ids(held)
+    told = report.added is not None
+    if told and superseded is not None:
+        before -= {superseded.vendor_face_id}  # a vendor may exchange the picture under the same id
     new = [one for one in report.added or report.remaining or () if one.vendor_face_id not in before]
     if not new:
         note = "the library accepted a face and shows no new one"
         return Reading(held, (Finding(Situation.DISPUTED, None, note),), doubtful=True)
-    told = report.added is not None
     chosen = new[0] if told else new[-1]  # Sophon lists the newest last (6-add-face); others name it
     made = HeldFace(chosen.vendor_face_id, chosen.vendor_image_id, face.id, face.digest)
     findings = []
@@ -72,7 +74,8 @@ def after_add(held: Held, face: Face, report: Report, *, superseded: HeldFace | 
         else:
             findings.append(Finding(Situation.FOREIGN, one.vendor_face_id, "appeared beside ours"))
     kept = tuple(one for one in held if one != superseded)
-    if superseded is not None and superseded.vendor_face_id in vendor_ids(report.remaining or ()):
+    listed = vendor_ids(report.remaining or ()) - vendor_ids(new)
+    if superseded is not None and superseded.vendor_face_id in listed:
         kept = held
         findings.append(Finding(Situation.STALE, superseded.vendor_face_id, "still listed after its replacement"))
     now_held = (*kept, made, *extra)
