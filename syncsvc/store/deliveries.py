@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, case, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, case, func, literal, or_, select, update
 
 from syncsvc.model.people import LibraryName, PersonId, Revision
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import insert
 from syncsvc.store.rows import Claimed, Delivery, Settlement, claimed, delivery
-from syncsvc.store.tables import deliveries, libraries, situations
+from syncsvc.store.tables import deliveries, faces, libraries, people, situations
 
 _d = deliveries.c
 OPEN_STATES = ("due", "doubtful")
@@ -75,6 +75,30 @@ class Deliveries:
         statement = statement.on_conflict_do_update(index_elements=["library", "person_id"], set_=values)
         answer = self._connection.execute(statement.returning(_d.library, _d.id))
         return {LibraryName(row.library): row.id for row in answer}
+
+    def want_everybody(self, library: LibraryName, *, rank: datetime, now: datetime) -> int:
+        """Owe every person with a face to a library that is not owed them yet; returns how many."""
+        fresh = {"wanted_at": now, "verb": "replace", "rank": rank, "state": "due", "due_at": now}
+        present = (
+            select(
+                literal(library),
+                people.c.id,
+                people.c.revision,
+                func.count(),
+                *(literal(value, _d[name].type) for name, value in fresh.items()),
+            )
+            .join(faces, faces.c.person_id == people.c.id)
+            .group_by(people.c.id, people.c.revision)
+        )
+        columns = ["library", "person_id", "wanted", "wanted_faces", *fresh]
+        statement = insert(self._connection, deliveries).from_select(columns, present)
+        return self._connection.execute(
+            statement.on_conflict_do_nothing(index_elements=["library", "person_id"])
+        ).rowcount
+
+    def doubt(self, ids: Sequence[int]) -> None:
+        """Have the libraries read for these before anything is sent."""
+        self._connection.execute(update(deliveries).where(_d.id.in_(list(ids))).values(state="doubtful"))
 
     def claim(
         self, library: LibraryName, ids: Sequence[int], *, lease: str, now: datetime, until: datetime
@@ -193,6 +217,11 @@ class Deliveries:
         """How many are rung or leased at this moment."""
         mine = select(func.count()).where(_d.library == library, _d.busy_until.is_not(None), _d.busy_until > now)
         return int(self._connection.scalar(mine) or 0)
+
+    def leased(self, library: LibraryName, now: datetime) -> int:
+        """How many are under way at this moment."""
+        mine = (_d.library == library) & _d.busy_until.is_not(None) & (_d.leased_until > now)
+        return int(self._connection.scalar(select(func.count()).where(mine)) or 0)
 
     def exhaust(self, now: datetime) -> int:
         """Close deliveries whose worker died on their last attempt; returns how many."""
