@@ -16,13 +16,13 @@ _DRAWN: dict[str, bytes] = {}
 
 
 @lru_cache(maxsize=512)
-def draw(number: int, *, faces: int | None = None) -> Photo:
+def draw(number: int, *, faces: int | None = None, side: int = SIDE) -> Photo:
     """A photo of nobody, another one for every number; `faces` tells the detector stand-in how many it shows."""
     image = Image.new("RGB", (SIDE, SIDE), (number * 37 % 256, number * 91 % 256, 128))
     pen = ImageDraw.Draw(image)
     pen.ellipse((60, 40, 240, 270), fill=(230, 190, number % 256))
     pen.text((100, 140), str(number), fill=(0, 0, 0))
-    return _photo(image, b"" if faces is None else f"faces={faces}".encode())
+    return _photo(image.resize((side, side)), b"" if faces is None else f"faces={faces}".encode())
 
 
 @lru_cache(maxsize=1)
