@@ -45,12 +45,12 @@ def steps(wanted: tuple[Face, ...], held: Held, *, native_replace: bool, max_fac
         if old is not None and native_replace:
             plan.append(Swap(old, face))
             continue
-        if max_faces is not None and count >= max_faces:
+        while max_faces is not None and count >= max_faces and (leftover or old is not None):
             making_room = leftover.pop() if leftover else old
-            if making_room is not None:
-                plan.append(Remove((making_room,), making_room=True))
-                count -= 1
-                old = None if making_room is old else old
+            assert making_room is not None
+            plan.append(Remove((making_room,), making_room=True))
+            count -= 1
+            old = None if making_room is old else old
         plan.append(Add(face))
         count += 1
         if old is not None:
@@ -80,7 +80,7 @@ def _sort(wanted: tuple[Face, ...], held: Held) -> tuple[dict[FaceId, HeldFace],
     want = {face.id: face.digest for face in wanted}
     settled: dict[FaceId, HeldFace] = {}
     for face in held:
-        if face.face_id is not None and want.get(face.face_id) == face.digest:
+        if face.face_id in want and want[face.face_id] == face.digest:
             settled.setdefault(face.face_id, face)
     stale: dict[FaceId, HeldFace] = {}
     surplus: list[HeldFace] = []
