@@ -437,7 +437,7 @@ def _told(response: httpx.Response) -> Mapping[str, Any]:
     decided = status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS}
     if isinstance(code, str) and (code in FAULTS or not decided):
         raise FAULTS.error(code, request_id=response.headers.get("X-Request-Id"), retry_after=retry_after(response))
-    if status != HTTPStatus.OK:
+    if not response.is_success:
         raise status_fault(response)
     if not isinstance(told, dict):
         raise TypeError("no object in JSON")
@@ -452,7 +452,7 @@ def _token(response: httpx.Response) -> tuple[str, float]:
         raise CredentialsError("IAM lets the user not into options.project_id, or has locked it", code="iam-403")
     if response.status_code == HTTPStatus.NOT_FOUND:
         raise MisconfiguredError("this address has no IAM service; check options.iam_url", code="iam-404")
-    if response.status_code != HTTPStatus.CREATED:
+    if not response.is_success:
         raise status_fault(response)
     told = response.json()["token"]
     good_for = datetime.fromisoformat(told["expires_at"]) - datetime.fromisoformat(told["issued_at"])
