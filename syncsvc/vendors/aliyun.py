@@ -200,7 +200,7 @@ class Library(FaceLibrary[Options]):
         try:
             self._post("person/add", asked, dict, changes=False)  # no face is made: harmless to repeat
         except (RejectedError, UnavailableError):
-            groups = self._post_or_none("person", {"personId": key}, lambda it: _texts(it.get("groupIds") or []))
+            groups = self._ask_about("person", key, lambda it: _texts(it.get("groupIds") or []))
             if groups is None:
                 raise
             if self.options.group_id not in groups:
@@ -220,11 +220,8 @@ class Library(FaceLibrary[Options]):
 
     def _faces_of(self, key: str) -> tuple[Listed, ...] | None:
         """Every face of the person, None where the vendor has no such person."""
-
-        def read(answer: Answer) -> tuple[Listed, ...]:
-            return tuple(Listed(one, person_key=key) for one in _face_ids(answer, key))
-
-        return self._post_or_none("person", {"personId": key}, read)
+        ids = self._ask_about("person", key, lambda it: _face_ids(it, key))
+        return None if ids is None else tuple(Listed(one, person_key=key) for one in ids)
 
     def _drop_if_empty(self, key: str) -> tuple[Listed, ...] | None:
         """What the person has, which is left as it is; a person who has nothing is deleted."""
@@ -236,16 +233,12 @@ class Library(FaceLibrary[Options]):
 
     def _listed(self, key: str) -> tuple[Listed, ...]:
         """The same from the other reading call, so that a listing takes no permits from deliveries."""
+        ids = self._ask_about("faces", key, _image_ids) or ()
+        return tuple(Listed(one, person_key=key) for one in ids)
 
-        def read(answer: Answer) -> tuple[Listed, ...]:
-            items = answer.get("faceImageItems") or []
-            return tuple(Listed(_exact(item["faceId"]), person_key=key) for item in items if item.get("success", True))
-
-        return self._post_or_none("faces", {"personId": key}, read) or ()
-
-    def _post_or_none(self, operation: str, asked: Answer, read: Callable[[Answer], T]) -> T | None:
+    def _ask_about(self, operation: str, key: str, read: Callable[[Answer], T]) -> T | None:
         try:
-            return self._post(operation, asked, read)
+            return self._post(operation, {"personId": key}, read)
         except GoneError:
             return None
 
@@ -344,6 +337,10 @@ def _added(answer: Answer) -> tuple[Listed, ...]:
     if items and not made:
         raise RejectedError("the library found no face it can use in the photo; send another (success=false)")
     return made
+
+
+def _image_ids(answer: Answer) -> tuple[VendorFaceId, ...]:
+    return tuple(_exact(item["faceId"]) for item in answer.get("faceImageItems") or [] if item.get("success", True))
 
 
 def _face_ids(answer: Answer, key: str) -> tuple[VendorFaceId, ...]:

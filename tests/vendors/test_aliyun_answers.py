@@ -172,3 +172,12 @@ def test_a_group_that_is_not_there_yet_lists_nothing() -> None:
     page = told(lambda _: httpx.Response(200, json={"code": 404})).page(None)
 
     assert (page.faces, page.cursor, page.partial) == ((), None, True)
+
+
+def test_a_listing_with_an_inexact_id_is_no_listing() -> None:
+    people = {"personIds": ["person-0"], "totalCount": 1}
+    faces = {"faceImageItems": [{"faceId": 2.3088737259260928e16, "success": True}]}
+    library = told(lambda request: json_answer(people if "group" in request.url.path else faces))
+
+    with pytest.raises(UnavailableError):
+        library.page(None)
