@@ -43,3 +43,7 @@ class House:
             configured = ", ".join(sorted(self.shelves)) or "none"
             raise NotFoundError(f"no library is called {name!r}; configured are: {configured}")
         return found
+
+    def room(self) -> dict[LibraryName, int]:
+        """How many errands each library may have rung or under way at once."""
+        return {shelf.name: shelf.allowance for shelf in self.shelves.values()}

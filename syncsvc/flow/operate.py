@@ -34,7 +34,7 @@ def resync(house: House, person: PersonId) -> list[Ring]:
             receiving = [library for library in receiving if library in ever]
         verb = "replace" if known.faces else "delete"
         urgency = Urgency.REPAIR if known.faces else Urgency.DEPARTURE
-        ids = tx.deliveries.want(
+        written = tx.deliveries.want(
             dict.fromkeys(receiving, verb),
             person,
             known.revision,
@@ -43,8 +43,8 @@ def resync(house: House, person: PersonId) -> list[Ring]:
             now=now,
             rung_until=now + RUNG_FOR,
         )
-        tx.deliveries.doubt(list(ids.values()))
-    return [Ring(library, verb, (number,)) for library, number in sorted(ids.items())]
+        tx.deliveries.doubt([one.id for one in written])
+    return [Ring(one.library, verb, (one.id,)) for one in written]
 
 
 def fill(house: House, name: LibraryName) -> int:

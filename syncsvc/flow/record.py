@@ -1,5 +1,6 @@
 """Writes down a change and, in the same stroke, what every library is now owed."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import assert_never
@@ -10,6 +11,8 @@ from syncsvc.model.people import Digest, FaceId, LibraryName, Revision, Source
 from syncsvc.model.urgency import Urgency, rank
 from syncsvc.store import Transaction
 from syncsvc.store.people import Known
+
+Room = Mapping[LibraryName, int]
 
 RUNG_FOR = timedelta(seconds=5)  # how long a bell is trusted to be heard before the sweep rings again
 
@@ -52,11 +55,14 @@ def record(house: House, told: Told, *, ring: bool = True) -> Recorded:
     """
     now = house.clock()
     with house.store.transaction() as tx:
-        return write(tx, told, now, ring=ring)
+        return write(tx, told, now, room=house.room() if ring else None)
 
 
-def write(tx: Transaction, told: Told, now: datetime, *, ring: bool) -> Recorded:
-    """The body of `record`, for callers that write several changes in one transaction."""
+def write(tx: Transaction, told: Told, now: datetime, *, room: Room | None) -> Recorded:
+    """The body of `record`, for callers that write several changes in one transaction.
+
+    `room` is how much each library takes at once; None: nothing is rung.
+    """
     change = told.change
     entered = tx.changes.enter(
         told.source, told.source_id, kind=_KINDS[type(change)], person=change.person, version=told.version, now=now
@@ -80,7 +86,7 @@ def write(tx: Transaction, told: Told, now: datetime, *, ring: bool) -> Recorded
         known.id, revision, now, version=told.version, departed=wish.departed, name=None if wish.departed else wish.name
     )
     added = _write_faces(tx, known, wish, revision, now)
-    rings = _owe(tx, known, wish, revision, added=added, now=now, ring=ring)
+    rings = _owe(tx, known, wish, revision, added=added, now=now, room=room)
     tx.changes.close(entered, "applied", revision)
     return Recorded(entered, "applied", revision, rings=rings)
 
@@ -132,7 +138,7 @@ def _write_faces(tx: Transaction, known: Known, wish: Wish, revision: Revision, 
 
 
 def _owe(
-    tx: Transaction, known: Known, wish: Wish, revision: Revision, *, added: bool, now: datetime, ring: bool
+    tx: Transaction, known: Known, wish: Wish, revision: Revision, *, added: bool, now: datetime, room: Room | None
 ) -> tuple[Ring, ...]:
     faces = len(wish.new) + len(wish.kept)
     removed = any(face.id not in wish.kept and face.id not in wish.new for face in known.faces)
@@ -144,14 +150,14 @@ def _owe(
     if not faces:
         ever = {delivery.library for delivery in tx.deliveries.of_person(known.id)}
         receiving = [library for library in receiving if library in ever]  # nobody else ever heard of the person
-    owed = dict.fromkeys(receiving, verb)
-    ids = tx.deliveries.want(
-        owed,
+    written = tx.deliveries.want(
+        dict.fromkeys(receiving, verb),
         known.id,
         revision,
         faces=faces,
         rank=rank(urgency, now),
         now=now,
-        rung_until=now + RUNG_FOR if ring else None,
+        rung_until=None if room is None else now + RUNG_FOR,
+        room=room if urgency is Urgency.REPLACEMENT else None,  # what must go is rung for at once, always
     )
-    return tuple(Ring(library, verb, (number,)) for library, number in sorted(ids.items())) if ring else ()
+    return tuple(Ring(one.library, verb, (one.id,)) for one in written if one.rung)

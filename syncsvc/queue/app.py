@@ -1,5 +1,6 @@
 """The Celery application, and the one house of this process."""
 
+import logging
 import os
 import threading
 from typing import Any
@@ -30,6 +31,9 @@ def service() -> Service:
 @setup_logging.connect
 def _configure_logs(**_: Any) -> None:
     logs.configure()
+    # Two lines for every message and one for every tick would bury what happened: errands log their own line.
+    for chatty in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 @worker_shutdown.connect

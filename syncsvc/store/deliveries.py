@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, case, func
 from syncsvc.model.people import LibraryName, PersonId, Revision
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import insert
-from syncsvc.store.rows import Claimed, Delivery, Settlement, claimed, delivery
+from syncsvc.store.rows import Claimed, Delivery, Owed, Settlement, claimed, delivery
 from syncsvc.store.tables import deliveries, faces, libraries, people, situations
 
 _d = deliveries.c
@@ -30,8 +30,12 @@ class Deliveries:
         rank: datetime,
         now: datetime,
         rung_until: datetime | None,
-    ) -> dict[LibraryName, int]:
-        """Each library is owed this revision of the person, by its verb; returns the deliveries' ids.
+        room: Mapping[LibraryName, int] | None = None,
+    ) -> list[Owed]:
+        """Each library is owed this revision of the person, by its verb.
+
+        They are marked as rung until `rung_until`, except where more than `room` of the library are rung or
+        under way already: another bell would only wait there, and less urgent than what comes after it.
 
         A newer want takes the place of an older one. It reopens what was refused or exhausted, starts the
         count of attempts anew and never touches a lease: whoever is at work finishes, and then it is due.
@@ -39,7 +43,7 @@ class Deliveries:
         its rank, so that the deletion is not late.
         """
         if not owed:
-            return {}
+            return []
         rows = [
             {
                 "library": library,
@@ -51,7 +55,7 @@ class Deliveries:
                 "rank": rank,
                 "state": "due",
                 "due_at": now,
-                "busy_until": rung_until,
+                "busy_until": _rung(library, rung_until, None if room is None else room.get(library), now),
             }
             for library, verb in sorted(owed.items())
         ]
@@ -73,8 +77,11 @@ class Deliveries:
             "face_id": None,
         }
         statement = statement.on_conflict_do_update(index_elements=["library", "person_id"], set_=values)
-        answer = self._connection.execute(statement.returning(_d.library, _d.id))
-        return {LibraryName(row.library): row.id for row in answer}
+        answer = self._connection.execute(statement.returning(_d.library, _d.id, _d.busy_until))
+        return [
+            Owed(LibraryName(row.library), row.id, rung=rung_until is not None and row.busy_until == rung_until)
+            for row in answer
+        ]
 
     def want_everybody(self, library: LibraryName, *, rank: datetime, now: datetime) -> int:
         """Owe every person with a face to a library that is not owed them yet; returns how many."""
@@ -258,6 +265,15 @@ class Deliveries:
         """Library -> since when its longest-waiting open delivery has been wanted."""
         oldest = select(_d.library, func.min(_d.wanted_at)).where(_d.state.in_(OPEN_STATES)).group_by(_d.library)
         return {LibraryName(library): since for library, since in self._connection.execute(oldest)}
+
+
+def _rung(library: LibraryName, until: datetime | None, room: int | None, now: datetime) -> Any:
+    """When a new want stops being rung; None where it is not rung at all."""
+    if until is None or room is None:
+        return literal(until, _d.busy_until.type)
+    other = deliveries.alias()
+    busy = select(func.count()).where(other.c.library == library, other.c.busy_until > now).scalar_subquery()
+    return case((busy < room, literal(until, _d.busy_until.type)), else_=None)
 
 
 def _noted() -> ScalarSelect[int]:

@@ -11,6 +11,15 @@ from syncsvc.model.report import Doubt
 
 
 @dataclass(frozen=True, slots=True)
+class Owed:
+    """A delivery that has just been written down; `rung`: the bell is to be rung for it."""
+
+    library: LibraryName
+    id: int
+    rung: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """A delivery that is ours until its lease ends; its attempt is already counted.
 
