@@ -2,14 +2,15 @@
 
 import logging
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from syncsvc.observe.redaction import redact
 
-_TALKATIVE = ("httpx", "httpcore", "urllib3", "hpack", "PIL", "asyncio")  # they print addresses below WARNING
+_TALKATIVE = ("httpx", "httpcore", "urllib3", "PIL", "asyncio")  # they print addresses below WARNING
+_EVERY_SECOND = ("celery.beat", "celery.worker.strategy", "celery.app.trace")  # each sweep is four lines of theirs
 
 
 def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
@@ -23,6 +24,7 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
         structlog.processors.StackInfoRenderer(),
         structlog.processors.format_exc_info,
         _positional,
+        _without_theirs,
         redact,
     ]
     structlog.configure(
@@ -45,7 +47,7 @@ def configure(*, level: str = "INFO", stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in _TALKATIVE:
+    for name in (*_TALKATIVE, *_EVERY_SECOND):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
 
@@ -54,6 +56,13 @@ def _renderer(stream: TextIO) -> Processor:
     if stream.isatty():
         return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     return structlog.processors.JSONRenderer(ensure_ascii=False)
+
+
+def _without_theirs(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """What uvicorn and Celery attach to their lines says nothing that the line does not."""
+    for field in ("color_message", "data"):
+        event.pop(field, None)
+    return event
 
 
 _positional = structlog.stdlib.PositionalArgumentsFormatter()

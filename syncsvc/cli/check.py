@@ -1,0 +1,120 @@
+"""`check`: whether everything that is needed is there, and what to do where it is not."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import typer
+
+from syncsvc.cli import embedded
+from syncsvc.cli.desk import Desk, desk
+from syncsvc.cli.output import Json, console, print_json, table
+from syncsvc.model.errors import NoPermitError, SyncsvcError
+
+if TYPE_CHECKING:
+    from syncsvc.flow.house import Shelf
+
+MOST_SKEW = 30.0  # seconds; signatures and webhooks allow minutes, and a good clock is off by less than one
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was checked, and in words how it is."""
+
+    what: str
+    state: str  # ok | failed
+    words: str
+
+
+def check(context: typer.Context, *, as_json: Json = False) -> None:
+    """Check the configuration, database, Redis and clock, and make one harmless call to every library."""
+    here = desk(context)
+    findings = list(_findings(here))
+    if as_json:
+        print_json(findings)
+    else:
+        console().print(table(("check", "state", ""), [(one.what, one.state, one.words) for one in findings]))
+    failed = sum(one.state != "ok" for one in findings)
+    if failed:
+        raise SyncsvcError(f"{failed} of {len(findings)} checks failed; the last column says what to do")
+
+
+def _findings(here: Desk) -> Iterator[Finding]:
+    here.service  # noqa: B018 - every mistake of the configuration is raised here, before anything is asked
+    yield Finding("configuration", "ok", str(here.file))
+    yield _try("database", lambda: _database(here))
+    with _some_redis(here):
+        yield _try("redis", lambda: _redis(here))
+        clocks: dict[str, float] = {}
+        for name, shelf in here.house.shelves.items():
+            yield _try(f"library {name}", lambda name=name, shelf=shelf: _library(name, shelf, clocks))  # type: ignore[misc]
+    if clocks:
+        yield _try("clock", lambda: _clock(clocks))
+
+
+def _try(what: str, ask: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, "ok", ask())
+    except SyncsvcError as error:
+        return Finding(what, "failed", str(error))
+
+
+def _database(here: Desk) -> str:
+    from syncsvc.store import schema  # noqa: PLC0415 - the database's library
+
+    store = here.house.store
+    store.ping()
+    found = schema.current(store)
+    if found != schema.head():
+        raise SyncsvcError(f"the schema is at {found or 'nothing'}, not {schema.head()}; run `syncsvc db upgrade`")
+    return f"{store.engine.dialect.name}, schema {found}"
+
+
+def _redis(here: Desk) -> str:
+    from syncsvc.limits.ping import redis_clock  # noqa: PLC0415
+
+    skew = abs((redis_clock(here.settings.redis_url) - dt.datetime.now(dt.UTC)).total_seconds())
+    if skew > MOST_SKEW:
+        raise SyncsvcError(f"Redis' clock differs from ours by {skew:.0f} s; let NTP set both")
+    return "embedded" if here.settings.embedded_redis else "reachable"
+
+
+def _library(name: str, shelf: "Shelf", clocks: dict[str, float]) -> str:
+    def note_clock(response: object) -> None:
+        sent = getattr(response, "headers", {}).get("Date")
+        if sent:
+            try:
+                clocks[name] = (parsedate_to_datetime(sent) - dt.datetime.now(dt.UTC)).total_seconds()
+            except (ValueError, TypeError):
+                return
+
+    client = shelf.library.door.client
+    client.event_hooks = {"response": [note_clock]}
+    try:
+        return shelf.library.ping()
+    except NoPermitError as error:
+        raise SyncsvcError(f"not asked: {error}; try again, or mend Redis first") from error
+    finally:
+        client.event_hooks = {}
+
+
+def _clock(clocks: dict[str, float]) -> str:
+    name, skew = max(clocks.items(), key=lambda pair: abs(pair[1]))
+    if abs(skew) > MOST_SKEW:
+        raise SyncsvcError(f"this machine's clock differs from {name}'s by {abs(skew):.0f} s; let NTP set it")
+    return f"within {max(1.0, abs(skew)):.0f} s of every library's"
+
+
+@contextmanager
+def _some_redis(here: Desk) -> Iterator[None]:
+    """The configured Redis; the embedded one is started for this check where `up` does not run it."""
+    with embedded.running(here.settings) if here.settings.embedded_redis else _nothing():
+        yield
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

@@ -1,0 +1,118 @@
+"""`library` and `status`: what every library is owed, and stopping and starting them."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.live import Live
+from rich.table import Table
+
+from syncsvc.cli.desk import desk
+from syncsvc.cli.output import Json, ago, console, print_json, say, table
+from syncsvc.model.people import LibraryName
+
+if TYPE_CHECKING:
+    from syncsvc.flow.views import LibraryView
+
+library = typer.Typer(help="The configured libraries.", no_args_is_help=True, rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(help="The library's name.", metavar="NAME")]
+
+
+@library.command("list")
+def list_libraries(context: typer.Context, *, as_json: Json = False) -> None:
+    """Every configured library: its policy, and whether it works."""
+    from syncsvc.flow.views import status_view  # noqa: PLC0415 - the database's library
+
+    views = status_view(desk(context).house)
+    if as_json:
+        print_json(views)
+        return
+    rows = [(view.name, view.vendor, view.policy, view.state, view.detail) for view in views]
+    console().print(table(("library", "vendor", "policy", "state", "why"), rows))
+
+
+@library.command()
+def pause(context: typer.Context, name: Name) -> None:
+    """Send nothing more to a library; what it is owed waits."""
+    from syncsvc.flow import operate  # noqa: PLC0415
+
+    changed = operate.pause(desk(context).house, LibraryName(name))
+    say(f"{name} is paused" if changed else f"{name} was paused already")
+
+
+@library.command()
+def resume(context: typer.Context, name: Name) -> None:
+    """Let a paused or halted library work again."""
+    from syncsvc.flow import operate  # noqa: PLC0415
+
+    changed = operate.resume(desk(context).house, LibraryName(name))
+    say(f"{name} works again" if changed else f"{name} was working already")
+
+
+def status(
+    context: typer.Context,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again every second, until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Every library at a glance: what is due, in flight, and needs somebody."""
+    from syncsvc.flow.views import status_view  # noqa: PLC0415
+
+    house = desk(context).house
+    if as_json:
+        print_json(status_view(house))
+        while watch:
+            time.sleep(1.0)
+            print_json(status_view(house))
+    elif watch:
+        with Live(_overview(status_view(house)), console=console(), auto_refresh=False) as live:
+            while True:
+                time.sleep(1.0)
+                live.update(_overview(status_view(house)), refresh=True)
+    else:
+        console().print(_overview(status_view(house)))
+
+
+_TITLES = (
+    "library",
+    "state",
+    "due",
+    "doubtful",
+    "in flight",
+    "attention",
+    "odd",
+    "oldest",
+    "permits",
+    "breaker",
+    "reconciled",
+)
+
+
+def _overview(views: "Sequence[LibraryView]") -> Table:
+    rows = [
+        (
+            view.name,
+            view.state,
+            view.due,
+            view.doubtful,
+            view.in_flight,
+            view.attention,
+            view.odd_faces,
+            ago(view.oldest_wait),
+            _permits(view),
+            "open" if view.breaker_open_until else "",
+            view.reconciled_at,
+        )
+        for view in views
+    ]
+    return table(_TITLES, rows)
+
+
+def _permits(view: "LibraryView") -> str:
+    usage = view.permits
+    if usage is None:
+        return "unknown"
+    shut = f", closed for {ago(usage.closed_for)}" if usage.closed_for else ""
+    return f"{usage.used}/{usage.allowed}{shut}" if usage.allowed is not None else f"{usage.used}{shut}"

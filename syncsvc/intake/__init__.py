@@ -1,0 +1,1 @@
+"""The door: the outside's words become ours."""
