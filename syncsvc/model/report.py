@@ -51,13 +51,15 @@ class Reading:
 def after_add(held: Held, face: Face, report: Report, *, superseded: HeldFace | None = None) -> Reading:
     """Bind what an add (or, with `superseded`, a swap) made.
 
-    An answer that shows no new face is doubtful: it may be there under an id we were not told.
+    An answer that shows no new face is doubtful: it may be there under an id we were not told. So is one whose
+    list does not show what it says it made.
     """
     before = vendor_ids(held)
     told = report.added is not None
     if told and superseded is not None:
         before -= {superseded.vendor_face_id}  # a vendor may exchange the picture under the same id
-    new = [one for one in report.added or report.remaining or () if one.vendor_face_id not in before]
+    shown = {one.vendor_face_id: one for one in (report.added if told else report.remaining) or ()}
+    new = [one for one in shown.values() if one.vendor_face_id not in before]
     if not new:
         note = "the library accepted a face and shows no new one"
         return Reading(held, (Finding(Situation.DISPUTED, None, note),), doubtful=True)
@@ -78,11 +80,13 @@ def after_add(held: Held, face: Face, report: Report, *, superseded: HeldFace | 
     if superseded is not None and superseded.vendor_face_id in listed:
         kept = held
         findings.append(Finding(Situation.STALE, superseded.vendor_face_id, "still listed after its replacement"))
-    now_held = (*kept, made, *extra)
+    doubtful = False
     if report.remaining is not None:
-        now_held, lost = _only_listed(now_held, report.remaining)
-        findings += lost
-    return Reading(now_held, tuple(findings))
+        _, unlisted = _only_listed((made, *extra), report.remaining)
+        kept, lost = _only_listed(kept, report.remaining)
+        findings += (*lost, *unlisted)
+        doubtful = bool(unlisted)
+    return Reading((*kept, made, *extra), tuple(findings), doubtful=doubtful)
 
 
 def after_remove(held: Held, asked: Held, report: Report) -> Reading:
@@ -103,6 +107,9 @@ def after_remove(held: Held, asked: Held, report: Report) -> Reading:
         findings.append(Finding(Situation.DISPUTED, None, note))
         open_ids = frozenset()
         doubtful = True
+    unasked = (report.removed or frozenset()) & (vendor_ids(held) - ids)
+    findings += [Finding(Situation.DISPUTED, one, "removed without having been asked to go") for one in sorted(unasked)]
+    doubtful = doubtful or bool(unasked)
     gone = open_ids | (ids & report.absent)
     left = tuple(one for one in held if one.vendor_face_id not in gone)
     return Reading(left, tuple(findings), doubtful=doubtful)
@@ -143,7 +150,7 @@ def after_look(
             kept.append(face)
     accounted = {(one.face_id, one.digest) for one in kept}
     missing = {face_label(person.id, f.id, f.digest): f for f in person.faces if (f.id, f.digest) not in accounted}
-    unknown = [one for one in seen.faces if one.vendor_face_id not in vendor_ids(held) | foreign]
+    unknown = [one for one in listed.values() if one.vendor_face_id not in vendor_ids(held) | foreign]
     nameless = [one for one in unknown if one.label is None]
     findings: list[Finding] = []
     for one in unknown:
@@ -152,7 +159,8 @@ def after_look(
             match = missing.pop(one.label, None)
             situation = Situation.STRAY if owned or is_our_label(person.id, one.label) else Situation.FOREIGN
         else:
-            if doubt and doubt.revision == person.revision and nameless == [one] and len(missing) == 1:
+            lost = doubt is not None and doubt.adds > 0 and doubt.revision == person.revision
+            if lost and nameless == [one] and len(missing) == 1:
                 match = next(iter(missing.values()))
             situation = _nameless(len(nameless), doubt, owned=owned)
         if match is not None:
