@@ -2,13 +2,15 @@
 
 import base64
 import secrets
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from syncsvc.cli.desk import desk
-from syncsvc.cli.output import Json, console, print_json, say, table
+from syncsvc.cli.output import Json, print_json, say
 from syncsvc.model.errors import SyncsvcError
+from syncsvc.settings import secret_keys
 
 db = typer.Typer(help="The database's schema.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -73,11 +75,30 @@ def sandbox(
     if unknown:
         known = ", ".join(sandbox_names())
         raise typer.BadParameter(f"no sandbox is called {unknown[0]}; known are {known}", param_hint="VENDOR")
-    ports = {name: sandbox_class(name).default_port for name in vendors or sandbox_names()}
+    rooms = {name: sandbox_class(name) for name in vendors or sandbox_names()}
+    ports = {name: room.default_port for name, room in rooms.items()}
+    urls = {name: f"http://{host}:{port}" for name, port in ports.items()}
     if as_json:
-        print_json({name: f"http://{host}:{port}" for name, port in ports.items()})
+        print_json({name: {"base_url": urls[name], "options": room.practice_options} for name, room in rooms.items()})
     else:
-        rows = [(name, f"http://{host}:{port}", f"http://{host}:{port}/_control/") for name, port in ports.items()]
-        console().print(table(("sandbox", "base_url", "control"), rows))
-        say("Ctrl-C stops them; what they hold is forgotten then")
+        for name, room in rooms.items():
+            _print_section(name, urls[name], room.practice_options)
+        say(
+            "# Faults are scripted under /_control/ of each address. Ctrl-C ends them; what they hold is forgotten then."
+        )
     serve_forever(ports, host=host)
+
+
+def _print_section(vendor: str, url: str, options: Mapping[str, str]) -> None:
+    """What to write into a configuration to use a practice room; its secrets are known to everybody."""
+    from syncsvc.library.loading import library_class  # noqa: PLC0415 - httpx
+
+    secret = secret_keys(library_class(vendor).Options)
+    variables = {key: f"PRACTICE_{vendor}_{key}".upper() for key in options if key in secret}
+    for key, variable in variables.items():
+        say(f"# export {variable}={options[key]}")
+    lines = ["[[library]]", f'name = "{vendor}"', f'vendor = "{vendor}"', f'base_url = "{url}"', 'policy = "sync"']
+    if options:
+        lines.append("[library.options]")
+        lines += [f'{key} = "{f"env:{variables[key]}" if key in secret else value}"' for key, value in options.items()]
+    say("\n".join([*lines, ""]))

@@ -82,6 +82,14 @@ class Sandbox(base.Sandbox):
 
     name: ClassVar[str] = "aliyun"
     default_port: ClassVar[int] = 5602
+    practice_options: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "access_key_id": "sandbox-key",
+            "access_key_secret": "sandbox-secret",
+            "region": "cn-shanghai",
+            "group_id": "staff",
+        }
+    )
     operations: ClassVar[tuple[str, ...]] = (
         "face/add",
         "face/delete",

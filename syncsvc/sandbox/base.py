@@ -39,6 +39,7 @@ class Sandbox(ABC):
     operations: ClassVar[tuple[str, ...]]  # the same names as the adapter's
     documented_limits: ClassVar[Limits] = Limits()
     default_switches: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    practice_options: ClassVar[Mapping[str, str]] = MappingProxyType({})  # what a library's options are, to be let in
 
     def __init__(
         self,

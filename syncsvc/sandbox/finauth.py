@@ -53,6 +53,9 @@ class Sandbox(base.Sandbox):
 
     name: ClassVar[str] = "finauth"
     default_port: ClassVar[int] = 5604
+    practice_options: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"api_key": "sandbox-key", "api_secret": "sandbox-secret", "group_id": "sandbox"}
+    )
     operations: ClassVar[tuple[str, ...]] = ("add", "delete", "list", "face_info", "search", "group_list")
     documented_limits: ClassVar[Limits] = Limits(rates=((10, 1.0),))  # contractual, not published: our guess
     default_switches: ClassVar[Mapping[str, Any]] = MappingProxyType(

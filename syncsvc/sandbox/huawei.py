@@ -5,8 +5,6 @@ Where the pages are silent the sandbox chooses, and says so: those choices carry
 
 import base64
 import binascii
-import hashlib
-import hmac
 import re
 import secrets
 import string
@@ -15,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, ClassVar
-from urllib.parse import quote, unquote
 
 from syncsvc.sandbox import base
 from syncsvc.sandbox.base import Answer, Call, Limits, StoredFace
 from syncsvc.sandbox.filters import as_text, parse
+from syncsvc.sandbox.gateway import Gateway, Turned, iam_error, query_of, request_id
 from syncsvc.sandbox.world import Picture, digest_of, picture
 
 # Not found is 400 like everything else; the exceptions:
@@ -43,13 +41,11 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "APIGW.0301": "Incorrect IAM authentication information",
     }
 )
-SKEW = 15 * 60  # seconds
 WINDOW = 10_000  # offset + limit
 MAX_SETS = 10
 MAX_CAPACITY, CAPACITY_STEP = 100_000, 10_000
 MAX_BASE64 = 8 * 1024 * 1024
 MAX_SIDE = 4096
-TOKEN_SECONDS = 24 * 3600
 _TYPES: Mapping[str, tuple[type, ...]] = MappingProxyType(
     {
         "string": (str,),
@@ -67,7 +63,6 @@ _WORD = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _VALUE = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _ROUTE = re.compile(r"/v2/(?P<project>[^/]+)/face-sets(?:/(?P<set>[^/]+)(?P<rest>/faces(?:/batch)?)?)?")
-_AUTHORIZATION = re.compile(r"SDK-HMAC-SHA256 Access=([^,]+), SignedHeaders=([^,]+), Signature=([0-9a-f]{64})")
 _CALLS: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("POST", "/faces"): "add",
@@ -81,14 +76,6 @@ _CALLS: Mapping[tuple[str, str], str] = MappingProxyType(
         ("GET", "sets"): "list_sets",
     }
 )
-
-
-class _Turned(Exception):  # noqa: N818
-    """The call ends here, with the vendor's code."""
-
-    def __init__(self, code: str) -> None:
-        self.code = code
-        super().__init__(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +99,14 @@ class Sandbox(base.Sandbox):
 
     name: ClassVar[str] = "huawei"
     default_port: ClassVar[int] = 5603
+    practice_options: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {
+            "project_id": "0123456789abcdef0123456789abcdef",
+            "face_set_name": "sandbox",
+            "access_key": "SANDBOXACCESSKEY",
+            "secret_key": "sandbox-secret",
+        }
+    )
     operations: ClassVar[tuple[str, ...]] = ("add", "delete", "show", "show_set", "iam")
     documented_limits: ClassVar[Limits] = Limits(each=((10, 1.0),))
     default_switches: ClassVar[Mapping[str, Any]] = MappingProxyType(
@@ -130,28 +125,18 @@ class Sandbox(base.Sandbox):
         face_set: str = "sandbox",
         fields: Mapping[str, str] = MappingProxyType({"person_id": "string"}),
         capacity: int = MAX_CAPACITY,
-        token_seconds: float = TOKEN_SECONDS,
         **more: Any,
     ) -> None:
         super().__init__(**more)
-        self.access_key, self._secret_key = access_key, secret_key
-        self.project_id = project_id
-        self._user = (user, password, domain)
-        self.token_seconds = token_seconds
+        self.gateway = Gateway(access_key, secret_key, project_id, user, password, domain)
         self._founding = (face_set, capacity, dict(fields))
         self.sets: dict[str, FaceSet] = {}
-        self.tokens: dict[str, float] = {}  # when each ends
         self._found()
 
     def reset(self) -> None:
         super().reset()
         with self.lock:
             self._found()
-
-    def revoke_tokens(self) -> None:
-        """The user was changed: every token is void before its time."""
-        with self.lock:
-            self.tokens = dict.fromkeys(self.tokens, 0.0)
 
     def plant(self, person_key: str, *, label: str | None = None, photo: bytes = b"planted") -> StoredFace:
         with self.lock:
@@ -178,49 +163,49 @@ class Sandbox(base.Sandbox):
         return _CALLS.get((call.method, route["rest"] or ("set" if route["set"] else "sets")), "unknown")
 
     def account(self, call: Call) -> str:
-        told = _AUTHORIZATION.fullmatch(call.headers.get("authorization", ""))
-        return told[1] if told else "/".join(self._user[::2]) if "x-auth-token" in call.headers else ""
+        return self.gateway.account(call)
 
     def authenticate(self, operation: str, call: Call) -> Answer | None:
         """Either way of proving who one is; the project in the path must be the key's or token's own."""
-        if operation in {"iam", "unknown"}:
+        route = _ROUTE.fullmatch(call.path)
+        if operation == "iam" or route is None:
             return None
         try:
-            self._let_in(call)
-        except _Turned as turned:
+            self.gateway.let_in(call, route["project"], unknown_token=self.switches["unknown_token"])
+        except Turned as turned:
             return self._error(turned.code)
         return None
 
     def handle(self, operation: str, call: Call) -> Answer:
         if operation == "iam":
-            return self._iam(call)
+            return self.gateway.give_token(call)
         try:
-            return Answer.json(200, self._told(operation, call), headers=_request_id())
-        except _Turned as turned:
+            return Answer.json(200, self._told(operation, call), headers=request_id())
+        except Turned as turned:
             return self._error(turned.code)
 
     def _told(self, operation: str, call: Call) -> dict[str, Any]:
         route = _ROUTE.fullmatch(call.path)
         if operation == "unknown" or route is None:
-            raise _Turned("APIGW.0101")
+            raise Turned("APIGW.0101")
         if route["set"] is None:
             return self._create_set(call) if operation == "create_set" else self._list_sets()
         if route["set"] not in self.sets:
-            raise _Turned("FRS.0302")
+            raise Turned("FRS.0302")
         told: dict[str, Any] = getattr(self, f"_{operation}")(self.sets[route["set"]], call)
         return told
 
     def throttled(self, operation: str) -> Answer:
         if operation == "iam":
-            return _iam_error(429, "Too Many Requests")
+            return iam_error(429, "Too Many Requests")
         return self._error(self.switches["throttle_code"])
 
     def unavailable(self, operation: str) -> Answer:
-        return _iam_error(503, "Service Unavailable") if operation == "iam" else self._error("FRS.0018")
+        return iam_error(503, "Service Unavailable") if operation == "iam" else self._error("FRS.0018")
 
     def unknown_code(self, operation: str) -> Answer:  # noqa: ARG002
         told = {"error_code": "FRS.9999", "error_msg": "Something new."}
-        return Answer.json(400, told, word="FRS.9999", headers=_request_id())
+        return Answer.json(400, told, word="FRS.9999", headers=request_id())
 
     def new_ids(self) -> tuple[str, str | None]:
         return _short_id(), None
@@ -231,20 +216,20 @@ class Sandbox(base.Sandbox):
         """Every face of the photo unless `single`; the same photo again makes other faces."""
         told = _object(call)
         if "image_base64" not in told:
-            raise _Turned("FRS.0021" if "image_url" in told else "FRS.0011")  # no OBS here, and no multipart
+            raise Turned("FRS.0021" if "image_url" in told else "FRS.0011")  # no OBS here, and no multipart
         single = told.get("single", False)
         if not isinstance(single, bool):
-            raise _Turned("FRS.0012")
+            raise Turned("FRS.0012")
         label = told.get("external_image_id") or secrets.token_hex(8)
         fields = told.get("external_fields") or {}
         _check_label(label)
         _check_fields(home, fields)
         photo, seen = _photo(told["image_base64"])
         if seen.faces == 0:
-            raise _Turned("FRS.0404")
+            raise Turned("FRS.0404")
         count = 1 if single else seen.faces
         if len(self._faces_in(home)) + count > home.capacity:
-            raise _Turned("FRS.0306")
+            raise Turned("FRS.0306")
         made = []
         for place in range(count):
             box = {"width": 100, "height": 120, "top_left_x": 20 + 110 * place, "top_left_y": 30}
@@ -261,12 +246,12 @@ class Sandbox(base.Sandbox):
 
     def _delete(self, home: FaceSet, call: Call) -> dict[str, Any]:
         """By exactly one condition; a label or a custom field may hit several faces."""
-        conditions = _query(call)
+        conditions = query_of(call)
         if len(conditions) != 1:
-            raise _Turned("FRS.0012")
-        ((field, value),) = conditions.items()
+            raise Turned("FRS.0012")
+        ((field, value),) = conditions
         if not value:
-            raise _Turned("FRS.0012")
+            raise Turned("FRS.0012")
         faces = self._faces_in(home)
         if field == "face_id":
             hit, nobody = [face for face in faces if face.vendor_face_id == value], "FRS.0403"
@@ -275,28 +260,28 @@ class Sandbox(base.Sandbox):
         elif field in home.fields:
             hit, nobody = [face for face in faces if as_text(face.extra["fields"].get(field)) == value], "FRS.0401"
         else:
-            raise _Turned("FRS.0402")
+            raise Turned("FRS.0402")
         return self._deleted(home, call, hit, nobody)
 
     def _delete_many(self, home: FaceSet, call: Call) -> dict[str, Any]:
         told = _object(call).get("filter")
         if not isinstance(told, str) or not told:
-            raise _Turned("FRS.0011")
+            raise Turned("FRS.0011")
         try:
             wanted = parse(told, {*home.fields, "external_image_id"})
         except LookupError as error:
-            raise _Turned("FRS.0402") from error
+            raise Turned("FRS.0402") from error
         except ValueError as error:
-            raise _Turned("FRS.0012") from error
+            raise Turned("FRS.0012") from error
         hit = [one for one in self._faces_in(home) if wanted({**one.extra["fields"], "external_image_id": one.label})]
         return self._deleted(home, call, hit, "FRS.0407")
 
     def _deleted(self, home: FaceSet, call: Call, hit: list[StoredFace], nobody: str) -> dict[str, Any]:
         if not hit:
-            raise _Turned(nobody)
+            raise Turned(nobody)
         doing, undone = self.first_half(call, hit)
         if call.half == "honest" and not doing:
-            raise _Turned("FRS.0018")  # a count of 0 is never told
+            raise Turned("FRS.0018")  # a count of 0 is never told
         for face in doing:
             self.world.remove(face.vendor_face_id)
         told = len(doing) + (len(undone) if call.half == "silent" else 0)
@@ -307,9 +292,9 @@ class Sandbox(base.Sandbox):
         told = _object(call)
         old = self.world.faces.get(str(told.get("face_id")))
         if old is None or old.extra["set"] != home.id:
-            raise _Turned("FRS.0303")
+            raise Turned("FRS.0303")
         if not {"external_image_id", "external_fields"} & set(told):
-            raise _Turned("FRS.0011")
+            raise Turned("FRS.0011")
         label = str(told.get("external_image_id", old.label))
         fields = {**old.extra["fields"], **told.get("external_fields", {})}
         _check_label(label)
@@ -322,18 +307,18 @@ class Sandbox(base.Sandbox):
 
     def _show(self, home: FaceSet, call: Call) -> dict[str, Any]:
         """One face by its id, or some in a row; no total, no cursor."""
-        asked, faces = _query(call), self._faces_in(home)
+        asked, faces = dict(query_of(call)), self._faces_in(home)
         if "face_id" in asked:
             shown = [face for face in faces if face.vendor_face_id == asked["face_id"]]
             if not shown and self.switches["show_absent"] == "error":
-                raise _Turned("FRS.0403")  # [I]
+                raise Turned("FRS.0403")  # [I]
         else:
             try:
                 offset, limit = int(asked.get("offset", "0")), int(asked.get("limit", "5"))
             except ValueError as error:
-                raise _Turned("FRS.0012") from error
+                raise Turned("FRS.0012") from error
             if offset < 0 or limit < 1 or offset + limit > WINDOW:
-                raise _Turned("FRS.0012")
+                raise Turned("FRS.0012")
             shown = faces[offset : offset + limit]
         return {"face_set_id": home.id, "face_set_name": home.name, "faces": [_face(face) for face in shown]}
 
@@ -347,15 +332,15 @@ class Sandbox(base.Sandbox):
         name, capacity = told.get("face_set_name"), told.get("face_set_capacity", MAX_CAPACITY)
         fields = told.get("external_fields") or {}
         if name is None:
-            raise _Turned("FRS.0011")
+            raise Turned("FRS.0011")
         if not isinstance(name, str) or not _NAME.fullmatch(name) or not _can_be_fields(fields):
-            raise _Turned("FRS.0012")
+            raise Turned("FRS.0012")
         if not isinstance(capacity, int) or capacity % CAPACITY_STEP or not 0 < capacity <= MAX_CAPACITY:
-            raise _Turned("FRS.0012")
+            raise Turned("FRS.0012")
         if name in self.sets:
-            raise _Turned("FRS.0301")
+            raise Turned("FRS.0301")
         if len(self.sets) >= MAX_SETS:
-            raise _Turned("FRS.0305")
+            raise Turned("FRS.0305")
         self._make_set(name, capacity, {field: kind["type"] for field, kind in fields.items()})
         return {"face_set_info": self._about(self.sets[name])}
 
@@ -382,135 +367,62 @@ class Sandbox(base.Sandbox):
         }
 
     def _found(self) -> None:
-        self.sets, self.tokens = {}, {}
+        self.sets = {}
+        self.gateway.tokens.clear()
         self._make_set(*self._founding)
 
     def _make_set(self, name: str, capacity: int, fields: Mapping[str, str]) -> None:
         created_at = f"{datetime.fromtimestamp(self.clock(), UTC):%Y-%m-%d %H:%M:%S}"
         self.sets[name] = FaceSet(_short_id(), name, created_at, capacity, fields)
 
-    # --- who are you ------------------------------------------------------------------------------------------
-
-    def _iam(self, call: Call) -> Answer:
-        """The password method, for a token that is good in one project."""
-        try:
-            asked = call.json()["auth"]
-            user = asked["identity"]["password"]["user"]
-            given = (user["name"], user["password"], user["domain"]["name"])
-            project, methods = asked["scope"]["project"]["id"], asked["identity"]["methods"]
-        except (ValueError, KeyError, TypeError):
-            return _iam_error(400, "Bad Request")
-        if given != self._user or methods != ["password"]:
-            return _iam_error(401, "Unauthorized")
-        if project != self.project_id:
-            return _iam_error(403, "Forbidden")
-        token = secrets.token_urlsafe(48)
-        self.tokens[token] = call.at + self.token_seconds
-        told = {
-            "expires_at": _iso(call.at + self.token_seconds),
-            "issued_at": _iso(call.at),
-            "methods": methods,
-            "project": {"id": project, "domain": {"name": given[2]}},
-            "user": {"name": given[0], "domain": {"name": given[2]}},
-        }
-        return Answer.json(201, {"token": told}, headers={"X-Subject-Token": token, **_request_id()})
-
-    def _let_in(self, call: Call) -> None:
-        if token := call.headers.get("x-auth-token"):
-            if token not in self.tokens:
-                raise _Turned(self.switches["unknown_token"])
-            if call.at >= self.tokens[token]:
-                raise _Turned("FRS.0002")
-        else:
-            self._verify(call)
-        route = _ROUTE.fullmatch(call.path)
-        if route is None or route["project"] != self.project_id:
-            raise _Turned("FRS.0028")
-
-    def _verify(self, call: Call) -> None:
-        """The signature as the gateway reckons it, from what came over the wire."""
-        told = _AUTHORIZATION.fullmatch(call.headers.get("authorization", ""))
-        if told is None or told[1] != self.access_key:
-            raise _Turned("APIGW.0301")
-        names = told[2].split(";")
-        if not {"host", "x-sdk-date"} <= set(names) <= set(call.headers) or names != sorted(names):
-            raise _Turned("APIGW.0301")
-        date = call.headers["x-sdk-date"]
-        try:
-            at = datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-        except ValueError as error:
-            raise _Turned("APIGW.0303") from error
-        if abs(at - call.at) > SKEW:
-            raise _Turned("APIGW.0303")
-        text = f"SDK-HMAC-SHA256\n{date}\n{hashlib.sha256(_canonical(call, names).encode()).hexdigest()}"
-        right = hmac.digest(self._secret_key.encode(), text.encode(), "sha256").hex()
-        if not hmac.compare_digest(right, told[3]):
-            raise _Turned("APIGW.0301")
-
     def _error(self, code: str) -> Answer:
-        headers = _request_id()
+        headers = request_id()
         told = {"error_code": code, "error_msg": _WORDS.get(code, "See the list of error codes")}
         if code.startswith("APIGW"):
             told["request_id"] = headers["X-Request-Id"]
         return Answer.json(_STATUS.get(code, 400), told, word=code, headers=headers)
 
 
-def _canonical(call: Call, names: list[str]) -> str:
-    path = "/".join(quote(unquote(part), safe="~") for part in call.raw_path.split("/"))
-    pairs = sorted(tuple(unquote(side) for side in pair.partition("=")[::2]) for pair in call.query.split("&") if pair)
-    query = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in pairs)
-    headers = "".join(f"{name}:{call.headers[name].strip()}\n" for name in names)
-    body = hashlib.sha256(call.body).hexdigest()
-    if call.body and call.headers.get("x-sdk-content-sha256") == "UNSIGNED-PAYLOAD":
-        body = "UNSIGNED-PAYLOAD"
-    return "\n".join([call.method, path.rstrip("/") + "/", query, headers, ";".join(names), body])
-
-
 def _object(call: Call) -> dict[str, Any]:
     try:
         told = call.json()
     except ValueError as error:
-        raise _Turned("FRS.0014") from error
+        raise Turned("FRS.0014") from error
     if not isinstance(told, dict):
-        raise _Turned("FRS.0014")
+        raise Turned("FRS.0014")
     return told
-
-
-def _query(call: Call) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in call.query.split("&") if pair)
-    return {unquote(name): unquote(value) for name, _, value in pairs}
 
 
 def _photo(told: Any) -> tuple[bytes, Picture]:
     if not isinstance(told, str):
-        raise _Turned("FRS.0012")
+        raise Turned("FRS.0012")
     if len(told) >= MAX_BASE64:
-        raise _Turned("FRS.0017")
+        raise Turned("FRS.0017")
     try:
         photo = base64.b64decode(told, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _Turned("FRS.0015") from error
+        raise Turned("FRS.0015") from error
     seen = picture(photo)
     if seen is None or seen.format not in {"JPEG", "PNG", "BMP"}:
-        raise _Turned("FRS.0016")
+        raise Turned("FRS.0016")
     if max(seen.width, seen.height) > MAX_SIDE:
-        raise _Turned("FRS.0013")
+        raise Turned("FRS.0013")
     return photo, seen
 
 
 def _check_label(label: Any) -> None:
     if not isinstance(label, str) or not _WORD.fullmatch(label):
-        raise _Turned("FRS.0012")
+        raise Turned("FRS.0012")
 
 
 def _check_fields(home: FaceSet, fields: Any) -> None:
     if not isinstance(fields, dict) or not set(fields) <= set(home.fields):
-        raise _Turned("FRS.0012")
+        raise Turned("FRS.0012")
     for field, value in fields.items():
         kind = home.fields[field]
         fits = isinstance(value, _TYPES[kind]) and (isinstance(value, bool) == (kind == "boolean"))
         if not fits or (isinstance(value, str) and not _VALUE.fullmatch(value)):
-            raise _Turned("FRS.0012")
+            raise Turned("FRS.0012")
 
 
 def _can_be_fields(fields: Any) -> bool:
@@ -535,19 +447,6 @@ def _face(face: StoredFace) -> dict[str, Any]:
         "external_image_id": face.label,
         "face_id": face.vendor_face_id,
     }
-
-
-def _iam_error(status: int, title: str) -> Answer:
-    told = {"error": {"code": status, "message": "See the title.", "title": title}}
-    return Answer.json(status, told, word=f"iam-{status}", headers=_request_id())
-
-
-def _iso(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S.%f}Z"
-
-
-def _request_id() -> dict[str, str]:
-    return {"X-Request-Id": secrets.token_hex(16)}
 
 
 def _short_id() -> str:

@@ -1,7 +1,7 @@
 """What the operator configured: frozen values from one TOML file and the environment."""
 
 from syncsvc.settings.loading import find, load, read
-from syncsvc.settings.mistakes import mistakes_of, vendor_options
+from syncsvc.settings.mistakes import mistakes_of, secret_keys, vendor_options
 from syncsvc.settings.schema import (
     BrokerSettings,
     DatabaseSettings,
@@ -30,5 +30,6 @@ __all__ = [
     "load",
     "mistakes_of",
     "read",
+    "secret_keys",
     "vendor_options",
 ]

@@ -34,8 +34,7 @@ def vendor_options(model: type[M], library: LibrarySettings, prefix: str) -> tup
     given: dict[str, Any] = {}
     literal: list[Mistake] = []
     for name, value in library.options.items():
-        field = _by_alias(model).get(name)
-        wants_secret = field is not None and _mentions(field.annotation, SecretStr)
+        wants_secret = name in secret_keys(model)
         if wants_secret and not isinstance(value, SecretStr):
             words = 'must be "env:NAME" or "file:/path"; a secret is never written into this file'
             literal.append((f"{prefix}.options.{name}", words))
@@ -45,6 +44,11 @@ def vendor_options(model: type[M], library: LibrarySettings, prefix: str) -> tup
     except ValidationError as error:
         return None, [*literal, *mistakes_of(error, model, f"{prefix}.options")]
     return (None if literal else options), literal
+
+
+def secret_keys(model: type[BaseModel]) -> frozenset[str]:
+    """The keys whose values may stand in the file by reference only."""
+    return frozenset(name for name, field in _by_alias(model).items() if _mentions(field.annotation, SecretStr))
 
 
 def _words(one: ErrorDetails, field: FieldInfo | None, model: type[BaseModel]) -> str:
