@@ -105,6 +105,7 @@ class Sandbox(base.Sandbox):
             "face_set_name": "sandbox",
             "access_key": "SANDBOXACCESSKEY",
             "secret_key": "sandbox-secret",
+            "person_field": "person_id",
         }
     )
     operations: ClassVar[tuple[str, ...]] = ("add", "delete", "show", "show_set", "iam")

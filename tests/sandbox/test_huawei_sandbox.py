@@ -72,7 +72,7 @@ def client(url: str, sandbox: Sandbox) -> Any:
 
 
 def client_for(url: str, sandbox: Sandbox, *, secret_key: str = "sandbox-secret") -> Any:
-    who = BasicCredentials(sandbox.access_key, secret_key, sandbox.project_id)
+    who = BasicCredentials(sandbox.gateway.access_key, secret_key, sandbox.gateway.project_id)
     return FrsClient.new_builder().with_credentials(who).with_endpoint(url).build()
 
 
@@ -192,7 +192,7 @@ class TestTheVendorsOwnClient:
             assert refused(client.show_face_set, ShowFaceSetRequest(face_set_name="people")) == (401, "APIGW.0303")
 
     def test_another_project_is_turned_away(self, url: str, sandbox: Sandbox) -> None:
-        who = BasicCredentials(sandbox.access_key, "sandbox-secret", "f" * 32)
+        who = BasicCredentials(sandbox.gateway.access_key, "sandbox-secret", "f" * 32)
         other = FrsClient.new_builder().with_credentials(who).with_endpoint(url).build()
 
         assert refused(other.show_face_set, ShowFaceSetRequest(face_set_name="people")) == (403, "FRS.0028")
@@ -357,10 +357,10 @@ class TestTokens:
         with httpx.Client(base_url=url, trust_env=False) as http:
             answer = http.post("/v3/auth/tokens", json=asking(sandbox))
             headers = {"X-Auth-Token": answer.headers["X-Subject-Token"]}
-            path = f"/v2/{sandbox.project_id}/face-sets/people"
+            path = f"/v2/{sandbox.gateway.project_id}/face-sets/people"
 
             fresh = http.get(path, headers=headers)
-            elsewhere = http.get(path.replace(sandbox.project_id, "f" * 32), headers=headers)
+            elsewhere = http.get(path.replace(sandbox.gateway.project_id, "f" * 32), headers=headers)
             clock.now += 24 * 3600
             old = http.get(path, headers=headers)
             invented = http.get(path, headers={"X-Auth-Token": "invented"})
@@ -387,7 +387,7 @@ class TestTokens:
 
         assert (answer.status_code, answer.json()["error"]["code"]) == (status, status)
         assert "X-Subject-Token" not in answer.headers
-        assert sandbox.tokens == {}
+        assert sandbox.gateway.tokens == {}
 
 
 class TestLimits:
@@ -432,7 +432,7 @@ def outcome(answer: httpx.Response) -> tuple[int, str]:
 
 def asking(sandbox: Sandbox, **wrong: Any) -> dict[str, Any]:
     """The password method's body, with something wrong where a test wants that."""
-    told = {"user": "sandbox-user", "password": "sandbox-password", "project": sandbox.project_id, **wrong}
+    told = {"user": "sandbox-user", "password": "sandbox-password", "project": sandbox.gateway.project_id, **wrong}
     user = {"name": told["user"], "password": told["password"], "domain": {"name": "sandbox-domain"}}
     identity = {"methods": ["password"], "password": {"user": user if told["user"] else None}}
     return {"auth": {"identity": identity, "scope": {"project": {"id": told["project"]}}}}
@@ -442,10 +442,10 @@ def asking(sandbox: Sandbox, **wrong: Any) -> dict[str, Any]:
 def vendor(url: str, sandbox: Sandbox) -> Iterator[Callable[..., dict[str, Any]]]:
     """Asks below the face sets with a token that is already there, and returns what is told."""
     with httpx.Client(trust_env=False) as http:
-        sandbox.tokens["token"] = float("inf")
+        sandbox.gateway.tokens["token"] = float("inf")
 
         def ask(method: str, path: str, **more: Any) -> dict[str, Any]:
-            address = f"{url}/v2/{sandbox.project_id}/face-sets{path}"
+            address = f"{url}/v2/{sandbox.gateway.project_id}/face-sets{path}"
             told: dict[str, Any] = http.request(method, address, headers={"X-Auth-Token": "token"}, **more).json()
             return told
 

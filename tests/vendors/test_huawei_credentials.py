@@ -123,9 +123,9 @@ class TestToken(WithToken):
     ) -> None:
         library.ping()
         if said == "FRS.0002":
-            sandbox.revoke_tokens()
+            sandbox.gateway.revoke_tokens()
         else:
-            sandbox.tokens.clear()
+            sandbox.gateway.tokens.clear()
 
         reading = library.replace(somebody(ALICE, 1), ())
 
@@ -133,7 +133,7 @@ class TestToken(WithToken):
         assert self.asked(sandbox) == {"iam": 2, "show_set": 1, "add": 2}
 
     def test_a_token_that_is_turned_away_again_halts_the_library(self, library: Library, sandbox: Sandbox) -> None:
-        sandbox.token_seconds = 0.0
+        sandbox.gateway.token_seconds = 0.0
 
         with pytest.raises(CredentialsError):
             library.ping()
@@ -141,7 +141,7 @@ class TestToken(WithToken):
         assert self.asked(sandbox) == {"iam": 2, "show_set": 2}
 
     def test_a_token_near_its_end_is_not_used_any_more(self, library: Library, sandbox: Sandbox) -> None:
-        sandbox.token_seconds = TOKEN_MARGIN / 2
+        sandbox.gateway.token_seconds = TOKEN_MARGIN / 2
 
         library.ping()
         library.ping()
@@ -194,7 +194,7 @@ class TestToken(WithToken):
     def test_no_permit_is_held_while_another_is_asked_for(self, library: Library, door: Door, sandbox: Sandbox) -> None:
         library = library.at(replace(door, limiter=OneAtATime()))
         library.ping()
-        sandbox.revoke_tokens()
+        sandbox.gateway.revoke_tokens()
 
         library.ping()
 
