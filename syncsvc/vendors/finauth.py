@@ -49,37 +49,33 @@ _TOKENS = re.compile(rf"[0-9a-f]{{32}}(?:,[0-9a-f]{{32}}){{0,{MAX_TOKENS - 1}}}"
 _MOVED = "moved"
 _SUFFIX = {"image/jpeg": "jpg", "image/png": "png", "image/bmp": "bmp"}
 
-_NO_LIBRARY = "the face library does not exist; create it with the vendor or correct options.group_id"
-_NO_PICTURE = "the photo cannot be read as a picture; send a JPEG, PNG or BMP"
-_ASKED_WRONGLY = "the library does not accept how we asked; report this code"
+_NO_LIBRARY = Fault(
+    MisconfiguredError, "the face library does not exist; create it with the vendor or correct options.group_id"
+)
+_NO_PICTURE = Fault(RejectedError, "the photo cannot be read as a picture; send a JPEG, PNG or BMP")
+_BAD_SIDES = Fault(RejectedError, "the photo is too small or too large in width or height; send another")
+_ASKED_WRONGLY = Fault(RejectedError, "the library does not accept how we asked; report this code")
+_SIGNATURE = Fault(
+    CredentialsError, "the signature is not accepted; check options.api_key, options.api_secret and the clock"
+)
+_DENIED = Fault(CredentialsError, "the key may not do this: denied, over its quota or out of balance; ask the vendor")
 
 # The pages list few codes each; the general ones are those of the sibling products (FaceID Verify 2.0.1, Face++ v3).
 FAULTS = FaultTable(
     {
-        "INVALID_OUTER_ID": Fault(MisconfiguredError, _NO_LIBRARY),
-        "INVALID_GROUP_ID": Fault(
-            MisconfiguredError, _NO_LIBRARY
-        ),  # the examples' word for the table's INVALID_OUTER_ID
+        "INVALID_OUTER_ID": _NO_LIBRARY,
+        "INVALID_GROUP_ID": _NO_LIBRARY,  # in the examples, where the tables say INVALID_OUTER_ID
         "INVALID_FACE_TOKEN": Fault(RejectedError, "the library knows no such face"),
         "NO_FACE_FOUND": Fault(RejectedError, "no face was found in the photo; take one with the face clear and whole"),
         "MULTIPLE_FACES": Fault(RejectedError, "the photo shows several faces; take one of this person alone"),
         "LOW_QUALITY": Fault(RejectedError, "the photo is too poor: blurred, dark or turned away; take a new one"),
-        "INVALID_IMAGE_SIZE": Fault(
-            RejectedError, "the photo is too small or too large in width or height; send another"
-        ),
-        "IMAGE_ERROR": Fault(RejectedError, _NO_PICTURE),
-        "IMAGE_ERROR_UNSUPPORTED_FORMAT": Fault(RejectedError, _NO_PICTURE),
-        "INVALID_FACE_TOKENS_SIZE": Fault(RejectedError, _ASKED_WRONGLY),
-        "MISSING_ARGUMENTS": Fault(RejectedError, _ASKED_WRONGLY),
-        "BAD_ARGUMENTS": Fault(RejectedError, _ASKED_WRONGLY),
-        "COEXISTENCE_ARGUMENTS": Fault(RejectedError, _ASKED_WRONGLY),
-        "AUTHENTICATION_ERROR": Fault(
-            CredentialsError, "the signature is not accepted; check options.api_key, options.api_secret and the clock"
-        ),
-        "AUTHORIZATION_ERROR": Fault(
-            CredentialsError, "the key may not do this: denied, over its quota or out of balance; ask the vendor"
-        ),
-        # HTTP 403 like the one above, and no refusal: the key's calls a second (Face++ v3, general errors).
+        "INVALID_IMAGE_SIZE": _BAD_SIDES,
+        **dict.fromkeys(("IMAGE_ERROR", "IMAGE_ERROR_UNSUPPORTED_FORMAT"), _NO_PICTURE),
+        **dict.fromkeys(("MISSING_ARGUMENTS", "BAD_ARGUMENTS", "COEXISTENCE_ARGUMENTS"), _ASKED_WRONGLY),
+        "INVALID_FACE_TOKENS_SIZE": _ASKED_WRONGLY,
+        "AUTHENTICATION_ERROR": _SIGNATURE,
+        "AUTHORIZATION_ERROR": _DENIED,
+        # HTTP 403 like AUTHORIZATION_ERROR, and no refusal: the key's calls a second (Face++ v3, general errors).
         "CONCURRENCY_LIMIT_EXCEEDED": Fault(ThrottledError, "the library asked us to slow down"),
         "API_NOT_FOUND": Fault(MisconfiguredError, "this address has no FaceSearch service; check base_url"),
         "IMAGE_DOWNLOAD_TIMEOUT": Fault(UnavailableError, "the library was too slow to take the photo in"),
@@ -208,15 +204,16 @@ class Library(FaceLibrary[Options]):
         resume = (following or start + len(faces)) - 1
         if following is None and resume > WINDOW:
             return Page(fresh, partial=True)
-        return Page(fresh, f"{resume}:{_MOVED if moved else faces[-1].vendor_face_id}")
+        last: str = faces[-1].vendor_face_id
+        if resume == start:  # one face, and `next` told all the same: go on without looking back
+            resume, last = start + 1, ""
+        return Page(fresh, f"{resume}:{_MOVED if moved else last}")
 
     def ping(self) -> str:
-        groups = self._call(
-            "group_list",
-            {},
-            lambda answer: [str(one["group_id"]) for one in _body(answer)["group_infos"]],
-            changes=False,
-        )
+        def read(response: httpx.Response) -> list[str]:
+            return [str(one["group_id"]) for one in _body(response)["group_infos"]]
+
+        groups = self._call("group_list", {}, read, changes=False)
         if self.options.group_id not in groups:
             raise MisconfiguredError(
                 f"the account has {len(groups)} face libraries and options.group_id names none of them; "
@@ -267,7 +264,7 @@ class Library(FaceLibrary[Options]):
             body = _body(response)
             faces = tuple(_listed(one) for one in body["face_tokens"])
             following = None if body.get("next") is None else int(body["next"])
-            if following is not None and faces and following <= start + 1:
+            if following is not None and faces and following <= start:
                 raise ValueError("the listing does not advance")
             return faces, following
 

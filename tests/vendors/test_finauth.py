@@ -356,8 +356,11 @@ def answering(status: int, body: object, *, seen: Callable[[httpx.Request], None
         content = body if isinstance(body, str) else json.dumps(body)
         return httpx.Response(status, text=content)
 
-    client = httpx.Client(transport=httpx.MockTransport(answer))
-    door = Door(client, "http://vendor.test", Account("finauth|test"), Unlimited())
+    return library_at(httpx.MockTransport(answer))
+
+
+def library_at(transport: httpx.MockTransport) -> Library:
+    door = Door(httpx.Client(transport=transport), "http://vendor.test", Account("finauth|test"), Unlimited())
     return Library(door, Options.model_validate(OPTIONS), str)
 
 
@@ -421,13 +424,32 @@ def test_a_delete_that_is_refused_as_a_whole_is_not_a_delete_that_is_done() -> N
     assert isinstance(answer, RejectedError)
 
 
-@pytest.mark.parametrize("following", [1, 2, "2"])
+@pytest.mark.parametrize("following", [0, 1, "1"])
 def test_a_listing_that_does_not_advance_is_not_walked_for_ever(following: object) -> None:
     listed = {"face_token": TOKEN, "user_id": "a", "user_data": "", "add_time": 1}
     library = answering(200, {"face_tokens": [listed], "next": following})
 
     with pytest.raises(UnavailableError):
         library.page(None)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 999, 1000])
+def test_a_listing_that_always_tells_the_next_index_ends_all_the_same(size: int) -> None:
+    tokens = [f"{number:032x}" for number in range(size)]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        start = int(request.content.split(b'name="start"\r\n\r\n')[1].split(b"\r\n")[0])
+        shown = [{"face_token": one, "user_id": "a"} for one in tokens[start - 1 : start + 999]]
+        return httpx.Response(200, json={"face_tokens": shown, "next": start + len(shown)})
+
+    library = library_at(httpx.MockTransport(answer))
+
+    pages = [library.page(None)]
+    while pages[-1].cursor is not None:
+        pages.append(library.page(pages[-1].cursor))
+
+    assert [one.vendor_face_id for page in pages for one in page.faces] == tokens
+    assert not pages[-1].partial
 
 
 @given(st.text())
