@@ -7,6 +7,7 @@ for no credentials, so whoever reaches the box may do everything.
 import base64
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -186,6 +187,12 @@ class Library(FaceLibrary[Options]):
         for start in range(0, len(leaving), BUNDLE):
             answers |= self._remove_people(leaving[start : start + BUNDLE])
         return answers
+
+    def farewell(self, person: Person) -> None:
+        key = person_key(person.id)
+        with suppress(GoneError):
+            if not self._person(key):
+                self._call("deleteidentities", {"identity_ids": [key]}, _deleted, changes=True)
 
     def look(self, person: Person, held: Held) -> Seen:  # noqa: ARG002
         try:

@@ -133,6 +133,20 @@ class TestSophonsOwn(Ground):
         assert self.converge(library, alice, self.after_trouble(library, alice, held, answer)) == ()
         assert [one.planted for one in sandbox.faces_of(ALICE)] == [True]
 
+    def test_an_empty_identity_of_a_departed_person_goes_and_a_shared_one_stays(
+        self, library: FaceLibrary[Any], sandbox: Sandbox
+    ) -> None:
+        people = [somebody(ALICE, 1), somebody(BOB, 2), somebody(DAVE)]
+        for held in self.enrol(library, *people[:2]):
+            sandbox.remove(held[0].vendor_face_id)
+        foreign = sandbox.plant(BOB)
+
+        answers = library.delete([(departed(who), ()) for who in people])
+
+        assert answers == {who.id: Reading(()) for who in people}
+        assert list(sandbox.world.records) == [BOB]
+        assert list(sandbox.world.faces) == [foreign.vendor_face_id]
+
     def test_a_failed_person_of_a_bundle_keeps_what_they_have(
         self, library: FaceLibrary[Any], sandbox: Sandbox
     ) -> None:
