@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -452,6 +452,7 @@ def test_a_listing_that_always_tells_the_next_index_ends_all_the_same(size: int)
     assert not pages[-1].partial
 
 
+@settings(deadline=None, derandomize=True, database=None)
 @given(st.text())
 @example("")
 @example(",")
@@ -466,6 +467,7 @@ def test_nothing_that_is_not_a_list_of_tokens_passes_the_guard(text: str) -> Non
         guarded_tokens(text)
 
 
+@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.text("0123456789abcdef", min_size=32, max_size=32), min_size=1, max_size=20))
 def test_every_list_of_tokens_passes_the_guard_as_it_is(tokens: list[str]) -> None:
     text = ",".join(tokens)
@@ -473,6 +475,7 @@ def test_every_list_of_tokens_passes_the_guard_as_it_is(tokens: list[str]) -> No
     assert guarded_tokens(text) == text
 
 
+@settings(deadline=None, derandomize=True, database=None)
 @given(st.lists(st.one_of(st.text(), st.just(MAGIC_WORD), st.just(TOKEN)), max_size=5))
 def test_whatever_is_held_only_tokens_ever_leave(ids: list[str]) -> None:
     seen: list[httpx.Request] = []
