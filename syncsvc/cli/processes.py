@@ -11,6 +11,7 @@ import typer
 
 from syncsvc.cli import embedded
 from syncsvc.cli.desk import Desk, desk
+from syncsvc.cli.ports import check_port
 from syncsvc.observe import logs
 
 SUPERVISOR = "SYNCSVC_SUPERVISOR"
@@ -24,6 +25,7 @@ def web(context: typer.Context, host: Host = "127.0.0.1", port: Annotated[int, t
     """Serve the API, photo links, health and metrics."""
     from syncsvc.web import serve  # noqa: PLC0415 - the web framework, which no other command needs
 
+    check_port(host, port, "--port")
     here = _begin(context)
     logs.configure()
     serve(here.service, host=host, port=port)
@@ -56,6 +58,7 @@ def beat(context: typer.Context) -> None:
 
 def flower(context: typer.Context, host: Host = "127.0.0.1", port: Annotated[int, typer.Option()] = 5555) -> None:
     """Watch the traffic at each library's door in a browser."""
+    check_port(host, port, "--port")
     here = _begin(context)
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # Flower counts for itself, not among our processes
     _celery(here, ["flower", f"--address={host}", f"--port={port}"])

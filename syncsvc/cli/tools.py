@@ -9,6 +9,7 @@ import typer
 
 from syncsvc.cli.desk import desk
 from syncsvc.cli.output import Json, print_json, say
+from syncsvc.cli.ports import check_port
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.settings import secret_keys
 
@@ -77,15 +78,15 @@ def sandbox(
         raise typer.BadParameter(f"no sandbox is called {unknown[0]}; known are {known}", param_hint="VENDOR")
     rooms = {name: sandbox_class(name) for name in vendors or sandbox_names()}
     ports = {name: room.default_port for name, room in rooms.items()}
+    for port in ports.values():
+        check_port(host, port)
     urls = {name: f"http://{host}:{port}" for name, port in ports.items()}
     if as_json:
         print_json({name: {"base_url": urls[name], "options": room.practice_options} for name, room in rooms.items()})
     else:
         for name, room in rooms.items():
             _print_section(name, urls[name], room.practice_options)
-        say(
-            "# Faults are scripted under /_control/ of each address. Ctrl-C ends them; what they hold is forgotten then."
-        )
+        say("# Faults are scripted under /_control/ of each address. Ctrl-C ends them, and what they hold.")
     serve_forever(ports, host=host)
 
 

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shlex
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ import typer
 
 from syncsvc.cli.caretaker import supervise
 from syncsvc.cli.desk import Desk, desk
+from syncsvc.cli.ports import check_port
 from syncsvc.cli.processes import SUPERVISOR, Host
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.observe import metrics
@@ -47,9 +47,9 @@ def up(
     here = desk(context)
     state_dir = here.settings.state_dir
     with _only_one(state_dir):
-        _check_port(host, port, "--port")
+        check_port(host, port, "--port")
         if flower:
-            _check_port("127.0.0.1", flower_port, "--flower-port")
+            check_port("127.0.0.1", flower_port, "--flower-port")
         _upgrade(here)
         metrics.clear(state_dir / "metrics")
         programs = _programs(here, host=host, port=port, flower_port=flower_port if flower else None)
@@ -143,13 +143,3 @@ def _only_one(state_dir: Path) -> Iterator[None]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield
-
-
-def _check_port(host: str, port: int, option: str) -> None:
-    try:
-        family, kind, _protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise UpError(f"cannot listen on {host}:{port} ({error.strerror}); choose another with {option}") from error

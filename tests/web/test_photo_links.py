@@ -1,0 +1,84 @@
+"""One link opens one photo, for a short while."""
+
+import io
+from datetime import timedelta
+
+import pytest
+from PIL import Image
+
+from syncsvc.intake.photos import read_photo
+from syncsvc.model.people import Digest, Feature, Photo
+from syncsvc.store.links import LIFETIME, Links
+from syncsvc.store.vault import Vault
+from syncsvc.wiring import Service, now
+from tests.web.asking import Client
+
+
+@pytest.fixture
+def photo(service: Service) -> Photo:
+    drawn = io.BytesIO()
+    Image.new("RGB", (64, 64), "teal").save(drawn, "JPEG")
+    photo = read_photo(drawn.getvalue())
+    with service.house.store.transaction() as tx:
+        tx.photos.keep(photo, now())
+    return photo
+
+
+def path(service: Service, digest: Digest) -> str:
+    return service.links.url(digest).removeprefix("http://localhost")
+
+
+def test_a_fresh_link_opens_its_photo(client: Client, service: Service, photo: Photo) -> None:
+    answer = client.get(path(service, photo.digest))
+
+    assert (answer.status_code, answer.content) == (200, photo.content)
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_its_size_can_be_asked_first(client: Client, service: Service, photo: Photo) -> None:
+    answer = client.head(path(service, photo.digest))
+
+    assert answer.status_code == 200
+    assert answer.headers["Content-Length"] == str(len(photo.content))
+
+
+def test_a_link_says_nothing_of_the_photo_it_opens(service: Service, photo: Photo) -> None:
+    assert photo.digest not in path(service, photo.digest)
+    assert path(service, photo.digest) != path(service, photo.digest)
+
+
+def test_every_other_token_is_nothing_here(client: Client, service: Service, photo: Photo) -> None:
+    vault = Vault(service.settings.photo_keys)
+    good = path(service, photo.digest)
+    expired = Links(vault, "", lambda: now() - LIFETIME - timedelta(seconds=1)).url(photo.digest)
+    elsewhere = Links(Vault([b"x" * 32]), "", now).url(photo.digest)
+    gone = path(service, Digest("ab" * 32))
+    last = "A" if good[-2] != "A" else "B"
+    tampered = good[:-2] + last + good[-1]
+
+    answers = [
+        client.get(one)
+        for one in (
+            expired,
+            elsewhere,
+            gone,
+            tampered,
+            good[:-4],
+            f"/photos/{photo.digest}",
+            "/photos/%00",
+            good + "A" * 300,
+        )
+    ]
+
+    assert {answer.status_code for answer in answers} == {404}
+    assert {answer.json()["detail"] for answer in answers} == {"there is nothing here"}
+
+
+def test_a_feature_is_no_photo(client: Client, service: Service) -> None:
+    feature = Feature((0.5,) * 512)
+    with service.house.store.transaction() as tx:
+        tx.photos.keep(feature, now())
+
+    assert client.get(path(service, feature.digest)).status_code == 404
