@@ -124,7 +124,7 @@ def query_of(call: Call) -> list[tuple[str, str]]:
 
 
 def _canonical(call: Call, names: list[str]) -> str:
-    path = "/".join(quote(unquote(part), safe="~") for part in call.raw_path.split("/"))
+    path = quote(unquote(call.raw_path), safe="/~")
     query = "&".join(f"{quote(name, safe='~')}={quote(value, safe='~')}" for name, value in sorted(query_of(call)))
     headers = "".join(f"{name}:{call.headers[name].strip()}\n" for name in names)
     body = hashlib.sha256(call.body).hexdigest()

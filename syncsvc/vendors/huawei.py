@@ -404,7 +404,7 @@ def authorization(
     sent = sorted((name.lower(), value.strip()) for name, value in headers.items() if "_" not in name)
     names = ";".join(name for name, _ in sent)
     told = dict(sent)
-    segments = "/".join(quote(segment, safe="~") for segment in unquote(path).split("/"))
+    segments = quote(unquote(path), safe="/~")
     payload = told.get("x-sdk-content-sha256") if body else None
     lines = [
         method.upper(),
