@@ -23,7 +23,7 @@ from syncsvc.store.vault import Vault
 
 RUNG_SECONDS = 1.0  # how much work of a library's pace may be rung or under way at once
 RUNG_AT_LEAST = 4
-RUNG_UNLIMITED = 256  # for a library without any limit
+RUNG_UNLIMITED = 256  # for a library without any limit, or with one that workers do not reach
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +119,4 @@ def _allowance(account: Account) -> int:
     bounds = [math.ceil(rate.permits / rate.period * RUNG_SECONDS) for rate in rates]
     if account.concurrency is not None:
         bounds.append(2 * account.concurrency)
-    return max(RUNG_AT_LEAST, min(bounds)) if bounds else RUNG_UNLIMITED
+    return max(RUNG_AT_LEAST, min([*bounds, RUNG_UNLIMITED]))

@@ -41,8 +41,9 @@ def _ring(tx: Transaction, shelf: Shelf, state: LibraryState, now: datetime) -> 
     if room <= 0:
         return []
     rung = tx.deliveries.ring(shelf.name, room, now=now, until=now + RUNG_FOR)
-    bundle = shelf.library.capabilities.bundle
     deletes = [number for number, verb in rung if verb == "delete"]
+    # In a backlog every bell gathers a bundle of its own; otherwise what there is goes into few calls.
+    bundle = 1 if len(rung) == room else shelf.library.capabilities.bundle
     bundles = [tuple(deletes[start : start + bundle]) for start in range(0, len(deletes), bundle)]
     replaces = [(number,) for number, verb in rung if verb != "delete"]
     return [Ring(shelf.name, "delete", ids) for ids in bundles] + [Ring(shelf.name, "replace", ids) for ids in replaces]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from syncsvc.flow.attempt import Ended
+from syncsvc.flow.attempt import INTERNAL, Ended
 from syncsvc.flow.endings import ending
 from syncsvc.flow.house import House
 from syncsvc.library.http import Call
@@ -13,7 +13,7 @@ from syncsvc.model.people import LibraryName
 from syncsvc.model.urgency import BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD
 from syncsvc.store import Transaction
 from syncsvc.store.attempts import Attempt
-from syncsvc.store.rows import Claimed, Settlement
+from syncsvc.store.rows import Claimed, Ending, Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +67,17 @@ def settle(house: House, round_: Round, done: Sequence[Done]) -> Settled:
     now = house.clock()
     settlements = [(one, ending(one.claimed, one.ended, probe=round_.probe, now=now)) for one in done]
     settlements.sort(key=lambda pair: pair[0].claimed.id)  # everybody locks in this order
-    halted = False
-    for once in house.store.patiently():
-        with once as tx:
-            for one, settlement in settlements:
-                _write(tx, round_, one, settlement, now)
-            tx.attempts.log([_attempt(round_, one, now) for one, _ in settlements])
-            halted = _judge_library(tx, round_, done, now)
+
+    def write(tx: Transaction) -> bool:
+        for one, settlement in settlements:
+            _write(tx, round_, one, settlement, now)
+        ends = [Ending(one.claimed.id, one.claimed.wanted, settlement) for one, settlement in settlements]
+        for lost in tx.deliveries.settle(ends, round_.lease, now):
+            tx.deliveries.look_again(lost, now)
+        tx.attempts.log([_attempt(round_, one, now) for one, _ in settlements])
+        return _judge_library(tx, round_, done, now)
+
+    halted = house.store.patiently(write)
     return Settled(tuple(settlements), halted, now)
 
 
@@ -87,8 +91,6 @@ def _write(tx: Transaction, round_: Round, one: Done, settlement: Settlement, no
         tx.situations.clear(round_.library, claimed.person)
     if ended.findings:
         tx.situations.note(round_.library, claimed.person, ended.findings, now)
-    if not tx.deliveries.settle(claimed.id, round_.lease, claimed.wanted, settlement, now):
-        tx.deliveries.look_again(claimed.id, now)
 
 
 def _judge_library(tx: Transaction, round_: Round, done: Sequence[Done], now: datetime) -> bool:
@@ -102,8 +104,8 @@ def _judge_library(tx: Transaction, round_: Round, done: Sequence[Done], now: da
         if failures_before:
             tx.libraries.note_answer(round_.library)
     elif any(_library_failed(outcome) for outcome in outcomes):
-        failures = tx.libraries.note_failure(round_.library)
-        if failures >= BREAKER_THRESHOLD:
+        failures = tx.libraries.note_failure(round_.library, now, probe=round_.probe)
+        if failures is not None and failures >= BREAKER_THRESHOLD:
             wait = min(BREAKER_CAP, BREAKER_BASE * 2.0 ** min(failures - BREAKER_THRESHOLD, 30))
             tx.libraries.open_breaker(round_.library, now + timedelta(seconds=wait))
     elif round_.probe:
@@ -117,8 +119,8 @@ def _answered(outcome: Outcome) -> bool:
             return True
         case Deferred(reason="throttled"):
             return True
-        case Doubtful(library_fails=fails):
-            return not fails
+        case Doubtful(reason=reason, library_fails=fails):
+            return not fails and reason != INTERNAL
         case _:
             return False
 

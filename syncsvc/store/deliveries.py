@@ -4,16 +4,27 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, ScalarSelect, and_, case, func, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    case,
+    func,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from syncsvc.model.people import LibraryName, PersonId, Revision
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import insert
-from syncsvc.store.rows import Claimed, Delivery, Owed, Settlement, claimed, delivery
-from syncsvc.store.tables import deliveries, faces, libraries, people, situations
+from syncsvc.store.rows import Claimed, Delivery, Ending, Owed, claimed, delivery
+from syncsvc.store.statements import BUSY, OPEN_STATES, RING, SETTLE, TAKE_MORE, TAKE_THESE
+from syncsvc.store.tables import deliveries, faces, people
 
 _d = deliveries.c
-OPEN_STATES = ("due", "doubtful")
+IN_DOUBT = ("doubtful", "exhausted")  # what was exhausted has ended in the middle of something
 
 
 class Deliveries:
@@ -39,8 +50,8 @@ class Deliveries:
 
         A newer want takes the place of an older one. It reopens what was refused or exhausted, starts the
         count of attempts anew and never touches a lease: whoever is at work finishes, and then it is due.
-        A replacement that is still owed keeps its verb when a mere face deletion comes after it, but takes
-        its rank, so that the deletion is not late.
+        A doubt outlives it: the library is read first. Of two wants that are both owed the earlier rank stays;
+        a deletion after a replacement that is still owed runs as a deletion, and leaves the rest due.
         """
         if not owed:
             return []
@@ -68,7 +79,7 @@ class Deliveries:
             "wanted_at": case((still_owed, _d.wanted_at), else_=new.wanted_at),
             "verb": new.verb,
             "rank": case((and_(still_owed, _d.rank < new.rank), _d.rank), else_=new.rank),
-            "state": case((_d.state == "doubtful", "doubtful"), else_="due"),
+            "state": case((or_(_d.state.in_(IN_DOUBT), _d.doubted_revision.is_not(None)), "doubtful"), else_="due"),
             "due_at": new.due_at,
             "busy_until": case((_d.leased_until.is_not(None), _d.busy_until), else_=new.busy_until),
             "attempts": 0,
@@ -111,62 +122,19 @@ class Deliveries:
         self, library: LibraryName, ids: Sequence[int], *, lease: str, now: datetime, until: datetime
     ) -> list[Claimed]:
         """Take those of `ids` that are due and nobody else's, in a library that is open for business."""
-        return self._take(library, _d.id.in_(list(ids)), lease=lease, now=now, until=until)
+        return self._take(TAKE_THESE, library, lease, now, until, ids=list(ids))
 
     def claim_more(
         self, library: LibraryName, verb: str, limit: int, *, lease: str, now: datetime, until: datetime
     ) -> list[Claimed]:
         """Take up to `limit` more due deliveries of the same kind, the most urgent first, to fill a bundle."""
-        chosen = _first_due(library, now, limit).where(_d.verb == verb, _d.state == "due", _d.leased_until.is_(None))
-        return self._take(library, _d.id.in_(chosen.scalar_subquery()), lease=lease, now=now, until=until)
+        return self._take(TAKE_MORE, library, lease, now, until, kind=verb, most=limit)
 
     def _take(
-        self, library: LibraryName, which: ColumnElement[bool], *, lease: str, now: datetime, until: datetime
+        self, statement: Any, library: LibraryName, lease: str, now: datetime, until: datetime, **which: Any
     ) -> list[Claimed]:
-        died = _d.leased_until.is_not(None)  # a lease that ran out: its worker never came back to say how it went
-        mine = select(libraries).where(libraries.c.name == library)
-        works = mine.where(
-            libraries.c.state == "active",
-            libraries.c.configured == 1,
-            or_(libraries.c.open_until.is_(None), libraries.c.open_until <= now),
-        )
-        taken = (
-            update(deliveries)
-            .where(
-                which,
-                _d.library == library,
-                _d.state.in_(OPEN_STATES),
-                _d.due_at <= now,
-                or_(_d.leased_until.is_(None), _d.leased_until <= now),
-                _d.attempts < MAX_ATTEMPTS,
-                works.exists(),
-            )
-            .values(
-                lease=lease,
-                leased_until=until,
-                busy_until=until,
-                leased_revision=_d.wanted,
-                leased_faces=_d.wanted_faces,
-                attempts=_d.attempts + 1,
-                state=case((died, "doubtful"), else_=_d.state),
-                doubted_revision=case((died, _d.leased_revision), else_=_d.doubted_revision),
-                doubted_adds=case((died, _d.doubted_adds + _d.leased_faces), else_=_d.doubted_adds),
-            )
-            .returning(
-                _d.id,
-                _d.person_id,
-                _d.wanted,
-                _d.wanted_at,
-                _d.verb,
-                _d.attempts,
-                _d.state,
-                _d.doubted_revision,
-                _d.doubted_adds,
-                mine.with_only_columns(libraries.c.failures).scalar_subquery().label("failures"),
-                _noted().label("noted"),
-            )
-        )
-        return [claimed(row) for row in self._connection.execute(taken)]
+        values = {"lib": library, "now": now, "until": until, "to_lease": lease, **which}
+        return [claimed(row) for row in self._connection.execute(statement, values)]
 
     def release(self, ids: Sequence[int], *, lease: str, due_at: datetime) -> None:
         """Give claimed deliveries back untried: the attempt is not counted."""
@@ -175,55 +143,45 @@ class Deliveries:
             mine.values(lease=None, leased_until=None, busy_until=None, attempts=_d.attempts - 1, due_at=due_at)
         )
 
-    def settle(self, owed: int, lease: str, seen: Revision, ends: Settlement, now: datetime) -> bool:
-        """End a lease. False: it was not ours any more, so nothing was written and somebody must look again."""
-        same = _d.wanted == seen
-        doubt = ends.doubt
-        values: dict[str, Any] = {
-            "lease": None,
-            "leased_until": None,
-            "busy_until": None,
-            "state": case((same, ends.state), else_="doubtful" if ends.state == "doubtful" else "due"),
-            "verb": case((same, ends.verb), else_=_d.verb),
-            "due_at": case((same, ends.due_at), else_=_d.due_at),
-            "attempts": case((same, ends.attempts), else_=_d.attempts),
-            "reason": case((same, ends.reason), else_=None),
-            "detail": case((same, ends.detail), else_=None),
-            "face_id": case((same, ends.face), else_=None),
-            "doubted_revision": doubt.revision if doubt else None,
-            "doubted_adds": doubt.adds if doubt else 0,
-        }
-        if ends.rank is not None:
-            values["rank"] = case((same, ends.rank), else_=_d.rank)
-        if ends.state == "synced":
-            values |= {"held": seen, "settled_at": now}
-        mine = update(deliveries).where(_d.id == owed, _d.lease == lease)
-        return self._connection.execute(mine.values(values)).rowcount > 0
+    def settle(self, ends: Sequence[Ending], lease: str, now: datetime) -> list[int]:
+        """End leases. Returns the deliveries that were not ours any more: nothing was written to them, and
+        somebody must look again."""
+        numbers = [one.delivery for one in ends]
+        still = (_d.id.in_(numbers)) & (_d.lease == lease)
+        mine = set(self._connection.scalars(select(_d.id).where(still).order_by(_d.id).with_for_update()))
+        rows = [_ending(one, lease, now) for one in ends if one.delivery in mine]
+        if rows:
+            self._connection.execute(SETTLE, rows)
+        return [number for number in numbers if number not in mine]
 
     def look_again(self, owed: int, now: datetime) -> None:
-        """Somebody settled after losing the lease: what the library holds must be read before the next try."""
+        """Somebody settled after losing the lease: what the library holds must be read before the next try.
+
+        Whoever holds the lease now keeps its time and loses its token, so that their own ending comes here
+        too: they may have read the library before the late one was done with it.
+        """
+        held_by_another = _d.lease.is_not(None)
         self._connection.execute(
             update(deliveries)
             .where(_d.id == owed)
             .values(
                 state="doubtful",
                 due_at=now,
-                attempts=0,
-                busy_until=case((_d.lease.is_(None), None), else_=_d.busy_until),
+                attempts=case((_d.attempts >= MAX_ATTEMPTS, MAX_ATTEMPTS - 1), else_=_d.attempts),
+                lease=None,
+                leased_until=case((held_by_another, _d.leased_until), else_=None),
+                busy_until=case((held_by_another, _d.busy_until), else_=None),
             )
         )
 
     def ring(self, library: LibraryName, limit: int, *, now: datetime, until: datetime) -> list[tuple[int, str]]:
         """Pick up to `limit` due deliveries, the most urgent first, and mark them as rung until `until`."""
-        chosen = _first_due(library, now, limit)
-        rung = update(deliveries).where(_d.id.in_(chosen.scalar_subquery())).values(busy_until=until)
-        rows = self._connection.execute(rung.returning(_d.id, _d.verb, _d.rank)).all()
+        rows = self._connection.execute(RING, {"lib": library, "now": now, "until": until, "most": limit}).all()
         return [(row.id, row.verb) for row in sorted(rows, key=lambda row: row.rank)]
 
     def busy(self, library: LibraryName, now: datetime) -> int:
         """How many are rung or leased at this moment."""
-        mine = select(func.count()).where(_d.library == library, _d.busy_until.is_not(None), _d.busy_until > now)
-        return int(self._connection.scalar(mine) or 0)
+        return int(self._connection.scalar(BUSY, {"lib": library, "now": now}) or 0)
 
     def leased(self, library: LibraryName, now: datetime) -> int:
         """How many are under way at this moment."""
@@ -244,7 +202,7 @@ class Deliveries:
                 lease=None,
                 leased_until=None,
                 busy_until=None,
-                doubted_revision=_d.leased_revision,
+                doubted_revision=_since_when_in_doubt(),
                 doubted_adds=_d.doubted_adds + _d.leased_faces,
             )
         ).rowcount
@@ -276,22 +234,26 @@ def _rung(library: LibraryName, until: datetime | None, room: int | None, now: d
     return case((busy < room, literal(until, _d.busy_until.type)), else_=None)
 
 
-def _noted() -> ScalarSelect[int]:
-    """How many faces of the delivery's person were odd in its library before this errand."""
-    same = (situations.c.library == _d.library) & (situations.c.person_id == _d.person_id)
-    return select(func.count()).where(same).correlate(deliveries).scalar_subquery()
+def _since_when_in_doubt() -> ColumnElement[int]:
+    """A worker died over the leased revision; an older doubt that nobody has resolved is the older one still."""
+    return func.coalesce(_d.doubted_revision, _d.leased_revision)
 
 
-def _first_due(library: LibraryName, now: datetime, limit: int) -> Any:
-    return (
-        select(_d.id)
-        .where(
-            _d.library == library,
-            _d.state.in_(OPEN_STATES),
-            _d.due_at <= now,
-            or_(_d.busy_until.is_(None), _d.busy_until <= now),
-        )
-        .order_by(_d.rank)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+def _ending(one: Ending, lease: str, now: datetime) -> dict[str, object]:
+    ends = one.settlement
+    return {
+        "owed": one.delivery,
+        "of_lease": lease,
+        "seen": one.seen,
+        "now": now,
+        "to_state": ends.state,
+        "to_verb": ends.verb,
+        "to_due_at": ends.due_at,
+        "to_rank": ends.rank,
+        "to_attempts": ends.attempts,
+        "to_reason": ends.reason,
+        "to_detail": ends.detail,
+        "to_face": ends.face,
+        "to_doubted_revision": ends.doubt.revision if ends.doubt else None,
+        "to_doubted_adds": ends.doubt.adds if ends.doubt else 0,
+    }

@@ -2,15 +2,15 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.store.attempts import Attempts
@@ -22,6 +22,8 @@ from syncsvc.store.people import People
 from syncsvc.store.photos import Photos
 from syncsvc.store.situations import Situations
 from syncsvc.store.vault import Vault
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT = 30.0  # seconds that a writer waits for SQLite's one write lock
 POOL = 48  # connections a process may open: a worker's threads, and a few
@@ -88,34 +90,29 @@ class Store:
         Raises DatabaseUnavailableError where the database itself failed; nothing was written then, unless
         it failed during the commit: so a block must be safe to repeat.
         """
-        try:
-            with self._writers, self.engine.begin() as connection:
-                yield Transaction(connection, self._vault)
-        except (OperationalError, InterfaceError) as error:
-            raise DatabaseUnavailableError(_words(error, self.engine)) from error
+        with unavailable(self.engine), self._writers, self.engine.begin() as connection:
+            yield Transaction(connection, self._vault)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A transaction that only reads; it never waits for a writer."""
-        try:
-            with self.engine.connect() as connection:
-                connection = connection.execution_options(syncsvc_reading=True)  # noqa: PLW2901
-                yield Transaction(connection, self._vault)
-        except (OperationalError, InterfaceError) as error:
-            raise DatabaseUnavailableError(_words(error, self.engine)) from error
+        with unavailable(self.engine), self.engine.connect() as connection:
+            yield Transaction(connection.execution_options(syncsvc_reading=True), self._vault)
 
-    def patiently(self, *, tries: int = 6, first_wait: float = 0.2) -> Iterator["Try"]:
-        """For a write that must not be given up lightly: `for once in store.patiently(): with once as tx: ...`.
+    def patiently(self, write: Callable[[Transaction], T], *, tries: int = 6, first_wait: float = 0.2) -> T:
+        """Run `write` in a transaction that must not be given up lightly.
 
-        Repeats the block while the database is unavailable (restarting, failing over, a deadlock), waiting
-        0.2, 0.4, ... seconds in between, and lets the last DatabaseUnavailableError through.
+        Repeats it while the database is unavailable (restarting, failing over, a deadlock), waiting 0.2, 0.4, ...
+        seconds in between, and lets the last DatabaseUnavailableError through.
         """
-        for number in range(tries):
-            once = Try(self, last=number == tries - 1)
-            yield once
-            if once.done:
-                return
-            time.sleep(first_wait * 2**number)
+        for number in range(tries - 1):
+            try:
+                with self.transaction() as tx:
+                    return write(tx)
+            except DatabaseUnavailableError:
+                time.sleep(first_wait * 2**number)
+        with self.transaction() as tx:
+            return write(tx)
 
     def ping(self) -> None:
         """Asks the database one question. Raises DatabaseUnavailableError."""
@@ -126,29 +123,24 @@ class Store:
         self.engine.dispose()
 
 
-class Try:
-    """One go of `Store.patiently`."""
+@contextmanager
+def unavailable(engine: Engine) -> Iterator[None]:
+    """Turns every failure of the database itself into DatabaseUnavailableError; a mistake of ours stays what it is."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        words = f"all {POOL} connections to the database are taken; give it more, or this process fewer threads"
+        raise DatabaseUnavailableError(words) from error
+    except DBAPIError as error:
+        if isinstance(error, IntegrityError | DataError | NotSupportedError):
+            raise
+        if isinstance(error, ProgrammingError) and not _old_schema(error):
+            raise
+        raise DatabaseUnavailableError(_words(error, engine)) from error
 
-    def __init__(self, store: Store, *, last: bool) -> None:
-        self._store = store
-        self._last = last
-        self.done = False
 
-    def __enter__(self) -> Transaction:
-        self._block = self._store.transaction()
-        return self._block.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        try:
-            swallowed = bool(self._block.__exit__(kind, error, trace))
-        except DatabaseUnavailableError:
-            if self._last:
-                raise
-            return True
-        self.done = True
-        return swallowed
+# Without `hide_parameters` a statement that fails carries its values into every traceback.
+_ALWAYS: dict[str, Any] = {"pool_size": POOL, "max_overflow": 8, "hide_parameters": True}
 
 
 def _open(url: str) -> Engine:
@@ -156,18 +148,17 @@ def _open(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, pool_size=POOL, max_overflow=8)
+        engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT}, **_ALWAYS)
         _prepare_sqlite(engine)
         return engine
     return create_engine(
         url,
-        pool_size=POOL,
-        max_overflow=8,
         pool_use_lifo=True,  # a quiet process lets its extra connections grow old and close
         connect_args={
             "connect_timeout": 5,
             "options": "-c lock_timeout=10000 -c idle_in_transaction_session_timeout=60000",
         },
+        **_ALWAYS,
     )
 
 
@@ -186,9 +177,15 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
+def _old_schema(error: DBAPIError) -> bool:
+    """Whether a table or column is missing: PostgreSQL has codes for it (42P01, 42703), SQLite has words."""
+    said = str(error.orig)
+    return getattr(error.orig, "sqlstate", None) in {"42P01", "42703"} or "no such table" in said or "no column" in said
+
+
 def _words(error: DBAPIError, engine: Engine) -> str:
     """Our own words: a driver's message may quote values."""
-    where = engine.url.render_as_string(hide_password=True) if engine.dialect.name != "sqlite" else "the SQLite file"
-    if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
+    if _old_schema(error):
         return "the database has no or an old schema; run `syncsvc db upgrade`"
+    where = engine.url.render_as_string(hide_password=True) if engine.dialect.name != "sqlite" else "the SQLite file"
     return f"the database cannot be used just now ({type(error.orig).__name__}); check that {where} is up and reachable"

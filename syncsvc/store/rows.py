@@ -55,6 +55,15 @@ class Settlement:
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """A settlement for one delivery; `seen` is the revision that was wanted when it was claimed."""
+
+    delivery: int
+    seen: Revision
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A delivery as people look at it."""
 
