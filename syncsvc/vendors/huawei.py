@@ -225,15 +225,15 @@ class Library(FaceLibrary[Options]):
         return self._face_number()
 
     def ping(self) -> str:
-        about = self._face_set()
         field = self.options.person_field
-        if field and _string_fields(about).isdisjoint({field}):
+        number, fields = self._face_set(lambda about: (int(about["face_number"]), _string_fields(about)))
+        if field and field not in fields:
             raise MisconfiguredError(
                 f"the face set does not declare {field} as a string field, and fields are declared only when a set is "
                 "created; create one that does, or remove options.person_field",
                 code="undeclared_field",
             )
-        return f"face set {self.options.face_set_name} holds {int(about['face_number'])} faces"
+        return f"face set {self.options.face_set_name} holds {number} faces"
 
     # --- single calls -----------------------------------------------------------------------------------------
 
@@ -274,13 +274,10 @@ class Library(FaceLibrary[Options]):
         return shown[0] if shown else None
 
     def _face_number(self) -> int:
-        return int(self._face_set()["face_number"])
+        return self._face_set(lambda about: int(about["face_number"]))
 
-    def _face_set(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._call(
-            "show_set", "GET", "", changes=False, read=lambda told: {**told["face_set_info"]}
-        )
-        return found
+    def _face_set(self, read: Callable[[Mapping[str, Any]], T]) -> T:
+        return self._call("show_set", "GET", "", changes=False, read=lambda told: read(told["face_set_info"]))
 
     def _faces(self, told: Mapping[str, Any]) -> tuple[Listed, ...]:
         return tuple(self._listed(face) for face in told["faces"])
@@ -291,7 +288,11 @@ class Library(FaceLibrary[Options]):
             raise ValueError("a face without an id")
         fields = face.get("external_fields") or {}
         person = fields.get(self.options.person_field) if self.options.person_field else None
-        return Listed(VendorFaceId(found), None, person_key=person, label=label)
+        return Listed(
+            VendorFaceId(found),
+            person_key=person if isinstance(person, str) else None,
+            label=label if isinstance(label, str) else None,
+        )
 
     # --- asking -----------------------------------------------------------------------------------------------
 

@@ -320,3 +320,22 @@ def test_an_answer_in_no_known_shape_is_doubtful(told: bytes) -> None:
 
     with pytest.raises(UncertainError):
         library.replace(somebody(ALICE, 1), ())
+
+
+@pytest.mark.parametrize(
+    "told",
+    [{}, {"face_set_info": 7}, {"face_set_info": {"face_number": "many"}}, {"face_set_info": {"face_number": None}}],
+)
+def test_a_face_set_in_no_known_shape_proves_nothing(told: dict[str, Any]) -> None:
+    library = library_at(answering(200, told))
+
+    for ask in (library.count, library.ping, lambda: library.page(None)):
+        with pytest.raises(UnavailableError):
+            ask()
+
+
+def test_fields_in_no_known_shape_prove_nothing() -> None:
+    library = library_at(answering(200, {"face_set_info": {"face_number": 1, "external_fields": {"person_id": 3}}}))
+
+    with pytest.raises(UnavailableError):
+        library.ping()
