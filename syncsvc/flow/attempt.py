@@ -1,6 +1,6 @@
 """One try: look first where in doubt, ask the library, and say in one word how it went."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,11 +17,12 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.outcomes import Applied, Deferred, Doubtful, Halted, Outcome, Refused
-from syncsvc.model.people import Held, Person, PersonId, VendorFaceId
+from syncsvc.model.people import Face, Held, Person, PersonId, VendorFaceId
 from syncsvc.model.plan import agrees, unwanted
 from syncsvc.model.report import Doubt, Reading, after_look
-from syncsvc.model.situations import Finding
+from syncsvc.model.situations import Finding, Situation
 
+INTERNAL = "internal_error"  # the reason of a doubt that is our own fault
 THROTTLE_WAIT = 2.0  # seconds, where a vendor says "slow down" without saying for how long
 
 
@@ -30,7 +31,8 @@ class Errand:
     """A claimed delivery with all that is needed to run it.
 
     `doubtful`: what the library holds must be read before anything else. `foreign` are ids noted earlier
-    under this person as not ours. `looked` is set once the library has been read.
+    under this person as not ours. `lost` are pictures that the person should have had since the doubt began
+    and should no more: an add of one may be there all the same. `looked` is set once the library has been read.
     """
 
     delivery: int
@@ -39,39 +41,47 @@ class Errand:
     doubtful: bool = False
     doubt: Doubt | None = None
     foreign: frozenset[VendorFaceId] = frozenset()
+    lost: tuple[Face, ...] = ()
     looked: bool = False
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An errand with its outcome. `errand.held` stays what was held before, `held` is what is held now."""
+    """An errand with its outcome. `errand.held` stays what was held before, `held` is what is held now.
+
+    `lost_adds`: so many faces at most may be there without our knowing, because no answer told of them.
+    """
 
     errand: Errand
     outcome: Outcome
     looked: bool
     held: Held
     findings: tuple[Finding, ...]
+    lost_adds: int = 0
 
 
 def replace_one(shelf: Shelf, library: FaceLibrary[Any], errand: Errand) -> Ended:
     """Make the library hold what the person should have there."""
-    seen = errand
     try:
         seen = _look_first(shelf, library, errand)
-        # Under `upsert-only` nothing leaves: what is unwanted is kept out of the plan and stays held.
-        kept = unwanted(seen.person.faces, seen.held) if shelf.policy == "upsert-only" else ()
-        reading = library.replace(seen.person, tuple(face for face in seen.held if face not in kept))
-        complete = agrees(seen.person.faces, reading.held)
-        return _applied(errand, seen, replace(reading, held=(*reading.held, *kept)), complete=complete)
     except ErrandError as error:
-        return _ended_early(errand, seen, error)
+        return _ended_early(errand, errand, error)
+    # Under `upsert-only` nothing leaves: what is unwanted is kept out of the plan and stays held.
+    kept = unwanted(seen.person.faces, seen.held) if shelf.policy == "upsert-only" else ()
+    try:
+        reading = library.replace(seen.person, tuple(face for face in seen.held if face not in kept))
+    except ErrandError as error:
+        if error.held is not None:
+            error.held = (*error.held, *kept)
+        return _ended_early(errand, seen, error, lost_adds=1)
+    complete = agrees(seen.person.faces, reading.held)
+    reading = replace(reading, held=(*reading.held, *kept))
+    return _applied(shelf, errand, seen, reading, complete=complete)
 
 
 def delete_some(shelf: Shelf, library: FaceLibrary[Any], errands: Sequence[Errand]) -> list[Ended]:
     """Take out what is unwanted, for several people in as few calls as the library needs."""
-    if shelf.policy == "upsert-only":
-        return [_applied(errand, errand, Reading(errand.held), complete=True) for errand in errands]
     ended: list[Ended] = []
     ready: dict[PersonId, tuple[Errand, Errand]] = {}
     for errand in errands:
@@ -79,14 +89,24 @@ def delete_some(shelf: Shelf, library: FaceLibrary[Any], errands: Sequence[Erran
             ready[errand.person.id] = (errand, _look_first(shelf, library, errand))
         except ErrandError as error:
             ended.append(_ended_early(errand, errand, error))
-    answers = library.delete([(seen.person, seen.held) for _, seen in ready.values()]) if ready else {}
-    for person, (errand, seen) in ready.items():
-        answer = answers[person]
+    for person, answer in _removed(shelf, library, [seen for _, seen in ready.values()]).items():
+        errand, seen = ready[person]
         if isinstance(answer, ErrandError):
             ended.append(_ended_early(errand, seen, answer))
         else:
-            ended.append(_applied(errand, seen, answer, complete=agrees(errand.person.faces, answer.held)))
+            # What `upsert-only` keeps is not wanted and not in the way.
+            kept = unwanted(seen.person.faces, answer.held) if shelf.policy == "upsert-only" else ()
+            left = tuple(face for face in answer.held if face not in kept)
+            ended.append(_applied(shelf, errand, seen, answer, complete=agrees(seen.person.faces, left)))
     return ended
+
+
+def _removed(
+    shelf: Shelf, library: FaceLibrary[Any], errands: Sequence[Errand]
+) -> Mapping[PersonId, Reading | ErrandError]:
+    if shelf.policy == "upsert-only":
+        return {errand.person.id: Reading(errand.held) for errand in errands}
+    return library.delete([(errand.person, errand.held) for errand in errands]) if errands else {}
 
 
 def outcome_of(error: ErrandError) -> Outcome:
@@ -115,27 +135,28 @@ def _look_first(shelf: Shelf, library: FaceLibrary[Any], errand: Errand) -> Erra
     if not errand.doubtful:
         return errand
     seen = library.look(errand.person, errand.held)
-    reading = after_look(
-        errand.person, errand.held, seen, doubt=errand.doubt, owned=shelf.owned, foreign=errand.foreign
-    )
+    foreign = frozenset() if shelf.owned else errand.foreign  # in a library of ours nobody is a stranger
+    reading = after_look(errand.person, errand.held, seen, doubt=errand.doubt, owned=shelf.owned, foreign=foreign)
     if not seen.complete and errand.doubt and errand.doubt.adds:
         bound = {(face.face_id, face.digest) for face in reading.held}
-        for face in errand.person.faces:
+        for face in errand.person.faces + errand.lost:
             if (face.id, face.digest) not in bound:
                 library.retract(errand.person, face)
     return replace(errand, held=reading.held, findings=reading.findings, looked=True)
 
 
-def _applied(errand: Errand, seen: Errand, reading: Reading, *, complete: bool) -> Ended:
+def _applied(shelf: Shelf, errand: Errand, seen: Errand, reading: Reading, *, complete: bool) -> Ended:
     findings = (*seen.findings, *reading.findings)
+    strangers = any(finding.situation is Situation.FOREIGN for finding in reading.findings)
     if reading.doubtful:
         words = "the library's answer does not fit what was asked; its faces of this person are read next"
-        outcome: Outcome = Doubtful("answer_does_not_fit", words)
-    else:
-        outcome = Applied(complete)
-    return Ended(errand, outcome, seen.looked, reading.held, findings)
+        return Ended(errand, Doubtful("answer_does_not_fit", words), seen.looked, reading.held, findings, lost_adds=1)
+    if strangers and shelf.owned and shelf.policy == "sync":
+        words = "the library lists a face that should not be in it; the person's faces are read and it is removed"
+        return Ended(errand, Doubtful("stray_listed", words), seen.looked, reading.held, findings)
+    return Ended(errand, Applied(complete), seen.looked, reading.held, findings)
 
 
-def _ended_early(errand: Errand, seen: Errand, error: ErrandError) -> Ended:
+def _ended_early(errand: Errand, seen: Errand, error: ErrandError, *, lost_adds: int = 0) -> Ended:
     held = seen.held if error.held is None else error.held
-    return Ended(errand, outcome_of(error), seen.looked, held, (*seen.findings, *error.findings))
+    return Ended(errand, outcome_of(error), seen.looked, held, (*seen.findings, *error.findings), lost_adds)

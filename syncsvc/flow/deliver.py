@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from syncsvc.flow.attempt import Ended, Errand, delete_some, replace_one
+from syncsvc.flow.attempt import INTERNAL, Ended, Errand, delete_some, replace_one
 from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.settle import Done, Round, Settled, settle
 from syncsvc.library.http import Call
@@ -116,9 +116,14 @@ def _visit(
             "errand failed", library=shelf.name, error=type(error).__name__, where=_where(error)
         )
         words = f"a fault in syncsvc itself ({type(error).__name__}); see the worker's log"
-        outcome = Doubtful("internal_error", words)
-        ended = [Ended(errand, outcome, looked=False, held=errand.held, findings=()) for errand in errands]
+        ended = [_broken(errand, Doubtful(INTERNAL, words), replacing=replacing) for errand in errands]
     return ended, tuple(door.journal)
+
+
+def _broken(errand: Errand, outcome: Doubtful, *, replacing: bool) -> Ended:
+    """Nobody knows how far it came: each of the person's faces may have been added, and we were told of none."""
+    adds = len(errand.person.faces) if replacing else 0
+    return Ended(errand, outcome, looked=False, held=errand.held, findings=(), lost_adds=adds)
 
 
 def _tell(round_: Round, settled: Settled) -> None:

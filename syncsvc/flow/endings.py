@@ -6,7 +6,7 @@ from typing import assert_never
 
 from syncsvc.flow.attempt import Ended
 from syncsvc.model.outcomes import Applied, Deferred, Doubtful, Halted, Refused
-from syncsvc.model.plan import unwanted
+from syncsvc.model.people import Face, Held, Revision
 from syncsvc.model.report import Doubt
 from syncsvc.model.urgency import MAX_ATTEMPTS, Urgency, backoff, rank
 from syncsvc.store.rows import Claimed, Settlement
@@ -23,7 +23,7 @@ def ending(claimed: Claimed, ended: Ended, *, probe: bool, now: datetime) -> Set
         due_at=now,
         attempts=tried,
         verb=claimed.verb,
-        doubt=ended.errand.doubt if unread else None,
+        doubt=(ended.errand.doubt or Doubt(0, claimed.wanted)) if unread else None,
     )
     if not isinstance(outcome, Applied):
         again = replace(again, reason=outcome.reason, detail=outcome.detail)
@@ -41,8 +41,7 @@ def ending(claimed: Claimed, ended: Ended, *, probe: bool, now: datetime) -> Set
         case Doubtful():
             due = _after(now, backoff(tried, base=LOOK_BASE, cap=LOOK_CAP))
             attempts = tried - 1 if probe and outcome.library_fails else tried
-            # Without a look nothing was added, so the old doubt stands; else at most this errand's last add is open.
-            doubt = again.doubt if unread else Doubt(1 if claimed.verb == "replace" else 0, claimed.wanted)
+            doubt = _doubt(again.doubt, ended.lost_adds, claimed.wanted)
             return _unless_exhausted(replace(again, state="doubtful", due_at=due, attempts=attempts, doubt=doubt))
         case Refused(face_id=face):
             return replace(again, state="refused", face=face)
@@ -55,7 +54,7 @@ def ending(claimed: Claimed, ended: Ended, *, probe: bool, now: datetime) -> Set
 def _not_yet(claimed: Claimed, ended: Ended, again: Settlement, now: datetime) -> Settlement:
     """The library did it and more is to do: a removal that went first, or faces that are not as they should be."""
     person = ended.errand.person
-    if claimed.verb == "delete" and not unwanted(person.faces, ended.held):
+    if claimed.verb == "delete" and person.faces and not _has(person.faces, ended.held):
         rest = rank(Urgency.REPLACEMENT, claimed.wanted_at)
         return replace(again, state="due", verb="replace", attempts=0, rank=rest)
     words = "the library still shows other faces than it should; it is asked again"
@@ -63,6 +62,18 @@ def _not_yet(claimed: Claimed, ended: Ended, again: Settlement, now: datetime) -
     due = _after(now, backoff(claimed.attempts))
     off = replace(again, state="due", verb=verb, due_at=due, reason="library_disagrees", detail=words)
     return _unless_exhausted(off)
+
+
+def _has(wanted: tuple[Face, ...], held: Held) -> bool:
+    """Whether every wanted face is there, whatever else is."""
+    return {(face.id, face.digest) for face in wanted} <= {(face.face_id, face.digest) for face in held}
+
+
+def _doubt(unresolved: Doubt | None, lost_adds: int, wanted: Revision) -> Doubt:
+    """What an errand without an answer leaves open, on top of an earlier doubt that it could not resolve."""
+    if unresolved is None:
+        return Doubt(lost_adds, wanted)
+    return Doubt(unresolved.adds + lost_adds, unresolved.revision)
 
 
 def _unless_exhausted(settlement: Settlement) -> Settlement:

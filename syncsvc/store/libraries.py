@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
 from syncsvc.model.people import LibraryName
 from syncsvc.store.dialect import insert
@@ -69,14 +69,22 @@ class Libraries:
         mine = (libraries.c.name == name) & (libraries.c.state != state)
         return self._connection.execute(update(libraries).where(mine).values(values)).rowcount > 0
 
-    def note_failure(self, name: LibraryName) -> int:
-        """One more failure of the library itself; returns how many in a row."""
-        counted = update(libraries).where(libraries.c.name == name).values(failures=libraries.c.failures + 1)
-        return int(self._connection.execute(counted.returning(libraries.c.failures)).scalar_one())
+    def note_failure(self, name: LibraryName, now: datetime, *, probe: bool) -> int | None:
+        """One more failure of the library itself; returns how many in a row.
+
+        None: the breaker is open already. Whatever was under way when it opened fails too and says nothing
+        new, and would keep a busy library closed for longer than a quiet one. A probe always counts.
+        """
+        mine = libraries.c.name == name
+        if not probe:
+            mine &= or_(libraries.c.open_until.is_(None), libraries.c.open_until <= now)
+        counted = update(libraries).where(mine).values(failures=libraries.c.failures + 1)
+        failures: int | None = self._connection.scalar(counted.returning(libraries.c.failures))
+        return failures
 
     def open_breaker(self, name: LibraryName, until: datetime) -> None:
-        later = func.coalesce(libraries.c.open_until, until) <= until
-        self._connection.execute(update(libraries).where(libraries.c.name == name, later).values(open_until=until))
+        """Send nothing before `until`; the time that a probe had been given ends with it."""
+        self._connection.execute(update(libraries).where(libraries.c.name == name).values(open_until=until))
 
     def take_probe(self, name: LibraryName, now: datetime, until: datetime) -> bool:
         """Claim the one probe after the breaker's time is over; False: somebody else has it."""

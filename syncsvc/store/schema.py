@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from syncsvc.model.errors import SyncsvcError
-from syncsvc.store.engine import Store
+from syncsvc.store.engine import Store, unavailable
 from syncsvc.store.tables import metadata
 
 _LOCK = 7_310_662_109  # any number, the same everywhere: two upgrades at once take turns
@@ -32,7 +32,7 @@ def downgrade(store: Store, to: str) -> None:
 
 def current(store: Store) -> str | None:
     """The revision the database is at, None where it is empty."""
-    with store.engine.connect() as connection:
+    with unavailable(store.engine), store.engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
 
 
@@ -45,7 +45,7 @@ def head() -> str:
 
 def drift(store: Store) -> list[str]:
     """How the migrated database differs from the tables that the code believes in; empty is right."""
-    with store.engine.connect() as connection:
+    with unavailable(store.engine), store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return [str(difference) for difference in compare_metadata(context, metadata)]
 
@@ -69,7 +69,8 @@ def _migrations() -> Path:
 
 @contextmanager
 def _alone(store: Store) -> Iterator[Connection]:
-    with store.engine.begin() as connection:
+    with unavailable(store.engine), store.engine.begin() as connection:
         if connection.dialect.name == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = '10min'"))  # another upgrade may take its time
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         yield connection

@@ -45,7 +45,7 @@ class Vault:
         nonce, body = sealed[KEY_ID_LENGTH : KEY_ID_LENGTH + _NONCE], sealed[KEY_ID_LENGTH + _NONCE :]
         try:
             return key.decrypt(nonce, body, _context(purpose, about))
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: cut so short that no nonce is left
             raise VaultError("a sealed value is damaged or belongs elsewhere") from error
 
 
