@@ -68,6 +68,26 @@ def test_two_windows_and_a_cap_hold_at_once(client: "Redis", prefix: str, world:
     assert 100 <= sum(at < end for at in vendor.accepted) <= 120
 
 
+def test_a_place_under_a_cap_is_taken_soon_after_it_is_free(client: "Redis", prefix: str, world: World) -> None:
+    """Answers take between 20 and 200 ms, so nobody can know when the next place comes free."""
+    vendor = StrictVendor(world, 1000)
+    account = Account("capped", concurrency=2)
+    limiter = RedisLimiter(client, prefix=prefix, clock=world.clock, sleep=world.sleep)
+    end, busy = world.now + 5.0, [0.0]
+
+    def work() -> None:
+        while world.now < end:
+            thinking = world.random.uniform(0.02, 0.2)
+            with limiter.permit(account, "delete", patience=60.0):
+                vendor.call(thinking=thinking)
+            busy[0] += thinking
+
+    world.run(*[work] * 6)
+
+    assert vendor.busiest == 2
+    assert busy[0] / 2 >= 0.93 * (world.now - end + 5.0)
+
+
 def test_an_operation_with_its_own_rate_leaves_the_rest_to_the_others(
     client: "Redis", prefix: str, world: World
 ) -> None:
