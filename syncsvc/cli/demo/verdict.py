@@ -34,18 +34,16 @@ def disagreements(
     held: dict[str, Counter[str]] = {}
     for key, faces in world["people"].items():
         held[keys.get(key, f"unknown {key}")] = Counter(face["digest"] for face in faces)
-    should = {
-        person: digests
+    should: dict[str, Counter[str]] = {
+        person: Counter(digest for face, digest in faces.items() if (person, face) not in refused)
         for person, faces in wanted.items()
-        if (digests := Counter(digest for face, digest in faces.items() if (person, face) not in refused))
     }
     found = []
     for who in sorted({*should, *held}):
-        lacks, extra = should.get(PersonId(who), Counter()) - held.get(who, Counter()), held.get(who, Counter())
-        extra = extra - should.get(PersonId(who), Counter())
-        if lacks or extra:
-            found.append(Disagreement(who, _words(lacks.total(), extra.total())))
-        elif who not in should:
+        wants, has = should.get(who, Counter()), held.get(who, Counter())
+        if wants != has:
+            found.append(Disagreement(who, _words((wants - has).total(), (has - wants).total())))
+        elif not wants:
             found.append(Disagreement(who, "is still known there, without a face"))
     return found
 

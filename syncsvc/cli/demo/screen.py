@@ -1,0 +1,173 @@
+"""What the demo shows: a bar for each library while it runs, plain lines where nobody watches, a table at the end."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from syncsvc.cli.demo.result import LibraryResult, Result
+from syncsvc.cli.demo.stage import Stage
+from syncsvc.cli.demo.story import Glance, Moment, Story
+from syncsvc.cli.output import table
+
+PLAIN_EVERY = 5.0  # seconds between two plain lines
+SHOWN = 10  # disagreements in the terminal; all of them are in the JSON
+
+
+class Screen:
+    """Live on a terminal; otherwise lines, on standard error where standard output is for JSON."""
+
+    def __init__(self, *, quiet_stdout: bool) -> None:
+        stream = sys.stderr if quiet_stdout else sys.stdout
+        self.console = Console(
+            stderr=quiet_stdout, highlight=False, soft_wrap=True, width=None if stream.isatty() else 160
+        )
+        self._live: Live | None = None
+        self._said = 0
+        self._next_line = 0.0
+
+    def say(self, words: str) -> None:
+        self.console.print(escape(words))
+
+    @contextmanager
+    def watching(self) -> Iterator[Self]:
+        """Between these, `show` draws over itself on a terminal."""
+        if not self.console.is_terminal:
+            yield self
+            return
+        with Live(console=self.console, auto_refresh=False, transient=True) as live:
+            self._live = live
+            try:
+                yield self
+            finally:
+                self._live = None
+
+    def show(self, story: Story, now: Moment) -> None:
+        for at, words in story.happened[self._said :]:
+            self.console.print(f"[dim]{at:6.1f} s[/]  {escape(words)}")
+        self._said = len(story.happened)
+        if self._live is not None:
+            self._live.update(Group(Text(), _bars(now)), refresh=True)
+        elif story.seconds() >= self._next_line:
+            self._next_line = story.seconds() + PLAIN_EVERY
+            parts = [f"{name} {one.settled}/{one.owed} {_state(one)}" for name, one in now.items()]
+            self.console.print(f"{story.seconds():6.1f} s  " + "; ".join(parts))
+
+    def conclude(self, result: Result, folder: Path, command: str) -> None:
+        """The table, what happened, and how to look further."""
+        self.console.print()
+        self.console.print(_final(result))
+        self.console.print()
+        _tell_disagreements(self.console, result)
+        words = "[green]every library agrees[/]" if result.agreed else "[red]not every library agrees[/]"
+        told = f"{result.people} people with {result.faces} faces after {sum(result.effects.values())} changes"
+        self.console.print(f"{words}: {told}, in {result.seconds:.0f} seconds")
+        self.console.print()
+        for line in _further(folder, command):
+            self.console.print(line)
+
+    def stay(self, stage: Stage) -> None:
+        """Name the addresses and wait for Ctrl-C."""
+        self.console.print()
+        self.console.print(f"still running: {stage.web} (the service)")
+        for name, room in stage.rooms.items():
+            self.console.print(f"  {room.url}/_control/world   what {name} holds; /_control/calls, /_control/faults")
+        self.console.print("Ctrl-C stops everything")
+        while True:
+            stage.check()
+            time.sleep(0.5)
+
+
+def _bars(now: Moment) -> Table:
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for title in ("library", "", "settled", "calls", "state"):
+        made.add_column(title, justify="right" if title in {"settled", "calls"} else "left", no_wrap=True)
+    for name, one in now.items():
+        bar = ProgressBar(total=max(1, one.owed), completed=one.settled, width=40)
+        made.add_row(name, bar, f"{one.settled}/{one.owed}", str(one.calls), _state(one))
+    return made
+
+
+def _state(one: Glance) -> str:
+    view = one.view
+    doubt = f", {view.doubtful} in doubt" if view.doubtful else ""
+    if view.state != "active":
+        return view.state
+    if view.breaker_open_until is not None:
+        return f"down, tried again at {view.breaker_open_until.astimezone():%H:%M:%S}{doubt}"
+    if one.quiet:
+        return f"settled, {view.attention} refused" if view.attention else "settled"
+    if view.permits is not None and view.permits.closed_for > 0:
+        return f"asked to slow down, waits {view.permits.closed_for:.1f} s{doubt}"
+    if view.permits is not None and view.permits.pace < 1:
+        return f"working at {view.permits.pace:.0%} of its pace{doubt}"
+    return f"working{doubt}"
+
+
+def _final(result: Result) -> Table:
+    titles = (
+        "library",
+        "people",
+        "faces",
+        "calls made",
+        "throttled by our pace",
+        "throttled by script",
+        "refused",
+        "converged",
+    )
+    rows = [
+        (
+            one.name,
+            one.people,
+            one.faces,
+            one.calls,
+            one.throttled_own,
+            one.throttled_scripted,
+            _refused(one),
+            "yes" if one.converged else "NO",
+        )
+        for one in result.libraries
+    ]
+    return table(titles, [*rows, ("wanted", result.people, result.faces, "", "", "", "", "")])
+
+
+def _refused(one: LibraryResult) -> str:
+    if one.refused == one.refused_expected:
+        return f"{one.refused} (expected)" if one.refused else "0"
+    return f"{one.refused} (expected {one.refused_expected})"
+
+
+def _tell_disagreements(console: Console, result: Result) -> None:
+    wrong = {"the canonical database": result.canonical}
+    wrong |= {one.name: one.disagreements for one in result.libraries}
+    for name, found in wrong.items():
+        for one in found[:SHOWN]:
+            console.print(f"[red]{escape(name)}[/]: {escape(one.who)}: {escape(one.what)}")
+        if len(found) > SHOWN:
+            console.print(f"[red]{escape(name)}[/]: and {len(found) - SHOWN} more")
+    for library in result.libraries:
+        if library.unsettled:
+            console.print(f"[red]{escape(library.name)}[/]: {library.unsettled} people are not settled")
+        if library.throttled_own:
+            console.print(f"[red]{escape(library.name)}[/]: our own pace was too fast {library.throttled_own} times")
+
+
+def _further(folder: Path, command: str) -> list[str]:
+    configured = f"{command} --config {folder}/syncsvc.toml"
+    return [
+        f"what was left behind: {folder}/ (syncsvc.db, syncsvc.toml, log/)",
+        f"  {configured} status               every library at a glance",
+        f"  {configured} person show E10000   one person, library by library",
+        f"  {configured} attention list       what was refused, and why",
+        f"  {configured} up                   the service again, without the practice rooms, which have forgotten",
+        f"  {command} demo --stay             leaves everything running: console, practice rooms, `flower`",
+    ]

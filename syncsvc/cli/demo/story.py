@@ -1,0 +1,152 @@
+"""The story itself: enrol everybody, let HR change its mind, let things go wrong, wait until all agree."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from syncsvc.cli.demo.sample import Sample
+from syncsvc.cli.demo.stage import Stage
+from syncsvc.flow.record import record, write
+from syncsvc.flow.views import LibraryView, status_view
+from syncsvc.model.changes import Told
+from syncsvc.model.people import LibraryName
+from syncsvc.queue.send import send
+
+TICK = 0.25
+AT_ONCE = 25  # people of the roster in one transaction, so that workers get their turn at the database
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """One library at one moment. `owed` counts people, `calls` what its practice room was asked."""
+
+    view: LibraryView
+    owed: int
+    calls: int
+
+    @property
+    def settled(self) -> int:
+        return self.owed - self.view.due - self.view.doubtful
+
+    @property
+    def share(self) -> float:
+        return self.settled / self.owed if self.owed else 0.0
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is owed and nothing is under way."""
+        return self.settled == self.owed and not self.view.in_flight
+
+
+Moment = dict[str, Glance]
+
+
+@dataclass
+class Story:
+    """Told tick by tick. `happened` is what was worth a word, with the seconds since the start."""
+
+    stage: Stage
+    sample: Sample
+    happened: list[tuple[float, str]] = field(default_factory=list)
+    effects: dict[str, int] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+    _known: set[str] = field(default_factory=set)
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def enrol(self) -> int:
+        """Record the roster in bulk: the bell is not rung, the sweep finds what is due."""
+        house, people = self.stage.service.house, iter(self.sample.roster)
+        while batch := list(islice(people, AT_ONCE)):
+            self.stage.check()
+            with house.store.transaction() as tx:
+                for told in batch:
+                    write(tx, told, house.clock(), room=None)
+            self._known.update(told.change.person for told in batch)
+        self.say(f"the roster is recorded: {len(self._known)} people are owed to every library")
+        return len(self._known)
+
+    def unfold(self, *, deadline: float) -> Iterator[Moment]:
+        """Tick until every library has settled or the deadline (seconds) has passed; yields what is to be seen."""
+        changes, troubles = self._changes(), list(self.sample.story["trouble"])
+        victim = dict(self.sample.story["kill"])
+        told_all = False
+        while self.seconds() < deadline:
+            self.stage.check()
+            told_all = told_all or next(changes, None) is None
+            now = self.look()
+            yield now
+            troubles = [trouble for trouble in troubles if not self._strike(trouble, now)]
+            self._kill(victim, now)
+            if told_all and not troubles and all(one.quiet for one in now.values()) and "restarted" in victim:
+                return
+            time.sleep(TICK)
+        self.say(f"gave up waiting after {deadline:.0f} s")
+
+    def say(self, words: str) -> None:
+        self.happened.append((self.seconds(), words))
+
+    def _changes(self) -> Iterator[int]:
+        """Each step tells what is due by now: so many a second, while the enrolment is still going on."""
+        house, begun, count = self.stage.service.house, time.monotonic(), 0
+        pace = float(self.sample.story["changes_per_second"])
+        left = iter(self.sample.changes)
+        while count < len(self.sample.changes):
+            due = min(len(self.sample.changes), 1 + int((time.monotonic() - begun) * pace))
+            for told in islice(left, due - count):
+                recorded = record(house, told)
+                send(recorded.rings)
+                self._note(told, "told again" if recorded.again else recorded.effect)
+            count = due
+            yield count
+        self.say(f"HR has told all of its {count} changes: {_counted(self.effects)}")
+
+    def _note(self, told: Told, effect: str) -> None:
+        self.effects[effect] = self.effects.get(effect, 0) + 1
+        if effect == "applied":
+            self._known.add(told.change.person)
+
+    def look(self) -> Moment:
+        views = {view.name: view for view in status_view(self.stage.service.house)}
+        return {
+            name: Glance(views[LibraryName(name)], len(self._known), int(room.calls()["total"]))
+            for name, room in self.stage.rooms.items()
+        }
+
+    def _strike(self, trouble: Mapping[str, Any], now: Moment) -> bool:
+        """Whether the trouble has struck, now or for want of anything left to disturb."""
+        library = str(trouble["library"])
+        if now[library].share < float(trouble["at"]):
+            return False
+        fault = {key: value for key, value in trouble.items() if key not in {"library", "at", "says"}}
+        self.stage.rooms[library].fault(fault)
+        self.say(f"{library} {trouble['says']}")
+        return True
+
+    def _kill(self, victim: dict[str, Any], now: Moment) -> None:
+        """SIGKILL a worker once, and say when the supervisor has another one in its place."""
+        name = str(victim["worker"])
+        if "pid" not in victim:
+            owed = sum(one.owed for one in now.values())
+            if sum(one.settled for one in now.values()) < float(victim["at"]) * owed:
+                return
+            victim["pid"] = self.stage.kill(name)
+            if victim["pid"] is None:
+                del victim["pid"]
+                return
+            victim["since"] = self.seconds()
+            under_way = sum(one.view.in_flight for one in now.values())
+            self.say(f"{name} was killed (SIGKILL, process {victim['pid']}) with about {under_way} errands under way")
+        elif "restarted" not in victim:
+            pid = self.stage.pid(name)
+            if pid is not None and pid != victim["pid"]:
+                victim["restarted"] = pid
+                waited = self.seconds() - victim["since"]
+                self.say(f"{name} was started again as process {pid}, {waited:.1f} s later")
+
+
+def _counted(effects: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {effect.replace('_', ' ')}" for effect, count in sorted(effects.items()))
