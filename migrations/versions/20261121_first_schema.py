@@ -175,8 +175,22 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_faces_digest"), "faces", ["digest"], unique=False)
 
+    op.create_table(
+        "lost_faces",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("face_id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["digest"], ["photos.digest"], name=op.f("fk_lost_faces_digest_photos")),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_lost_faces_person_id_people")),
+        sa.PrimaryKeyConstraint("person_id", "face_id", "digest", name=op.f("pk_lost_faces")),
+    )
+    op.create_index(op.f("ix_lost_faces_digest"), "lost_faces", ["digest"], unique=False)
+
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_lost_faces_digest"), table_name="lost_faces")
+
+    op.drop_table("lost_faces")
     op.drop_index(op.f("ix_faces_digest"), table_name="faces")
 
     op.drop_table("faces")

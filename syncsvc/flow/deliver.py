@@ -1,35 +1,21 @@
 """Takes the notes that a bell named, runs the errands, and has them settled."""
 
 import time
-import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 
 import structlog
 
 from syncsvc.flow.attempt import INTERNAL, Ended, Errand, delete_some, replace_one
+from syncsvc.flow.claim import LEASE, Claim, claim
 from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.settle import Done, Round, Settled, settle
 from syncsvc.library.http import Call
-from syncsvc.model.outcomes import Doubtful
+from syncsvc.model.outcomes import Deferred, Doubtful
 from syncsvc.model.people import LibraryName
-from syncsvc.model.urgency import BREAKER_THRESHOLD
-from syncsvc.store.rows import Claimed
 
-LEASE = timedelta(seconds=45)  # longer than an errand may take: no call starts that could outlast it
 SETTLING = 5.0  # seconds of the lease that are kept for writing down how it went
-PROBE_FOR = timedelta(seconds=30)  # how long a probe may take before the next one may try
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What one task took: the round, and each delivery with its errand."""
-
-    round: Round
-    taken: tuple[tuple[Claimed, Errand], ...]
 
 
 def deliver(house: House, name: LibraryName, deliveries: Sequence[int]) -> Settled:
@@ -40,64 +26,28 @@ def deliver(house: House, name: LibraryName, deliveries: Sequence[int]) -> Settl
     """
     shelf = house.shelf(name)
     deadline = time.monotonic() + LEASE.total_seconds() - SETTLING
-    claim = _claim(house, shelf, deliveries)
-    if not claim.taken:
-        return Settled((), halted=False, at=claim.round.started_at)
-    settled = settle(house, claim.round, _run(shelf, claim, deadline))
-    _tell(claim.round, settled)
+    taken = claim(house, shelf, deliveries)
+    if not taken.taken:
+        return Settled((), halted=False, at=taken.round.started_at)
+    settled = settle(house, taken.round, _run(shelf, taken, deadline))
+    _tell(taken.round, settled)
     return settled
 
 
-def _claim(house: House, shelf: Shelf, deliveries: Sequence[int]) -> Claim:
-    now = house.clock()
-    lease, until = uuid.uuid4().hex, now + LEASE
-    with house.store.transaction() as tx:
-        taken = tx.deliveries.claim(shelf.name, deliveries, lease=lease, now=now, until=until)
-        probe = bool(taken) and taken[0].failures >= BREAKER_THRESHOLD
-        if probe and not tx.libraries.take_probe(shelf.name, now, now + PROBE_FOR):
-            tx.deliveries.release([one.id for one in taken], lease=lease, due_at=now)
-            taken = []
-        bundle = shelf.library.capabilities.bundle
-        room = bundle - len(taken)
-        if taken and room > 0 and not probe and all(one.verb == "delete" for one in taken):
-            taken += tx.deliveries.claim_more(shelf.name, "delete", room, lease=lease, now=now, until=until)
-        round_ = Round(shelf.name, lease, now, probe)
-        if not taken:
-            return Claim(round_, ())
-        pictures = any(one.verb == "replace" for one in taken)
-        wanted = {one.person: one.wanted for one in taken}
-        people = tx.people.wanted(wanted, pictures=pictures)
-        held = tx.bindings.held(shelf.name, wanted.keys())
-        odd = [one.person for one in taken if one.noted]
-        foreign = tx.situations.foreign(shelf.name, odd) if odd else {}
-    return Claim(
-        round_,
-        tuple(
-            (
-                one,
-                Errand(
-                    delivery=one.id,
-                    person=people[one.person],
-                    held=held[one.person],
-                    doubtful=one.doubtful,
-                    doubt=one.doubt,
-                    foreign=foreign.get(one.person, frozenset()),
-                ),
-            )
-            for one in taken
-        ),
-    )
-
-
-def _run(shelf: Shelf, claim: Claim, deadline: float) -> list[Done]:
+def _run(shelf: Shelf, taken: Claim, deadline: float) -> list[Done]:
     done: list[Done] = []
-    deletes = [(one, errand) for one, errand in claim.taken if one.verb == "delete"]
+    deletes = [(one, errand) for one, errand in taken.taken if one.verb == "delete"]
     if deletes:
         ended, calls = _visit(shelf, deadline, [errand for _, errand in deletes])
         by_delivery = {one.errand.delivery: one for one in ended}
         done += [Done(claimed, by_delivery[claimed.id], calls) for claimed, _ in deletes]
-    for claimed, errand in claim.taken:
-        if claimed.verb != "delete":
+    for claimed, errand in taken.taken:
+        if claimed.verb == "delete":
+            continue
+        if claim.sealed:
+            outcome = Deferred(None, "photo_sealed", claim.sealed, costs_attempt=True)
+            done.append(Done(claimed, Ended(errand, outcome, looked=False, held=errand.held, findings=()), ()))
+        else:
             (ended_one,), calls = _visit(shelf, deadline, [errand], replacing=True)
             done.append(Done(claimed, ended_one, calls))
     return done

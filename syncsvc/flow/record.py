@@ -1,16 +1,17 @@
 """Writes down a change and, in the same stroke, what every library is now owed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
 from syncsvc.flow.house import House
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
-from syncsvc.model.people import Digest, FaceId, LibraryName, Revision, Source
+from syncsvc.model.people import FaceId, LibraryName, Revision, Source
 from syncsvc.model.urgency import Urgency, rank
 from syncsvc.store import Transaction
 from syncsvc.store.people import Known
+from syncsvc.store.vault import VaultError
 
 Room = Mapping[LibraryName, int]
 
@@ -75,7 +76,7 @@ def write(tx: Transaction, told: Told, now: datetime, *, room: Room | None) -> R
         effect = "unchanged" if told.version == known.version else "old_news"
         tx.changes.close(entered, effect, known.revision)
         return Recorded(entered, effect, known.revision)
-    wish = _wish(change, known)
+    wish = _wish(_without_known_name(tx, change), known)
     if wish is None:
         if told.version is not None:
             tx.people.note_version(known.id, told.version)
@@ -87,6 +88,7 @@ def write(tx: Transaction, told: Told, now: datetime, *, room: Room | None) -> R
     )
     added = _write_faces(tx, known, wish, revision, now)
     rings = _owe(tx, known, wish, revision, added=added, now=now, room=room)
+    _forget_pictures(tx, known, wish)
     tx.changes.close(entered, "applied", revision)
     return Recorded(entered, "applied", revision, rings=rings)
 
@@ -97,6 +99,17 @@ _KINDS: dict[type[Change], str] = {
     FaceReplaced: "face.replaced",
     FaceDeleted: "face.deleted",
 }
+
+
+def _without_known_name(tx: Transaction, change: Change) -> Change:
+    """The same change, silent about a name that we have already."""
+    if not isinstance(change, Upserted) or change.name is None:
+        return change
+    try:
+        known = tx.people.name(change.person)
+    except VaultError:  # sealed with a key that is gone: the name is told anew, so it is written anew
+        return change
+    return replace(change, name=None) if known == change.name else change
 
 
 def _wish(change: Change, known: Known) -> Wish | None:
@@ -127,14 +140,19 @@ def _wish(change: Change, known: Known) -> Wish | None:
 
 
 def _write_faces(tx: Transaction, known: Known, wish: Wish, revision: Revision, now: datetime) -> bool:
-    """Store new pictures, forget those that nothing needs; whether any picture is new."""
-    for face, source in sorted(wish.new.items()):
+    """Store new pictures and drop old faces; whether any picture is new."""
+    for face, source in sorted(wish.new.items(), key=lambda one: one[1].digest):  # photos are locked in this order
         tx.people.set_face(known.id, face, tx.photos.keep(source, now), revision)
-    gone = [face for face in known.faces if face.id not in wish.kept]
-    tx.people.drop_faces(known.id, [face.id for face in gone if face.id not in wish.new])
-    unneeded: set[Digest] = {face.digest for face in gone} - {source.digest for source in wish.new.values()}
-    tx.photos.forget_unused(unneeded)
+    tx.people.drop_faces(known.id, [face.id for face in known.faces if face.id not in wish.kept | wish.new.keys()])
     return bool(wish.new)
+
+
+def _forget_pictures(tx: Transaction, known: Known, wish: Wish) -> None:
+    """Let go of what the person no longer has, unless a library may have it without our knowing."""
+    gone = [face for face in known.faces if face.id not in wish.kept]
+    if gone and tx.deliveries.in_doubt(known.id):
+        tx.people.remember_lost(known.id, gone)
+    tx.photos.forget_unused({face.digest for face in gone})
 
 
 def _owe(

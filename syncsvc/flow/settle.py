@@ -1,15 +1,16 @@
 """Writes down how errands went: bindings, the delivery, the library's breaker, the attempt log."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from syncsvc.flow.attempt import INTERNAL, Ended
 from syncsvc.flow.endings import ending
 from syncsvc.flow.house import House
 from syncsvc.library.http import Call
 from syncsvc.model.outcomes import Applied, Deferred, Doubtful, Halted, Outcome, Refused
-from syncsvc.model.people import LibraryName
+from syncsvc.model.people import LibraryName, PersonId
 from syncsvc.model.urgency import BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD
 from syncsvc.store import Transaction
 from syncsvc.store.attempts import Attempt
@@ -64,21 +65,45 @@ def settle(house: House, round_: Round, done: Sequence[Done]) -> Settled:
     Raises DatabaseUnavailableError at last; the leases then run out, and the libraries are read before
     anything is tried again.
     """
-    now = house.clock()
-    settlements = [(one, ending(one.claimed, one.ended, probe=round_.probe, now=now)) for one in done]
-    settlements.sort(key=lambda pair: pair[0].claimed.id)  # everybody locks in this order
+    settled: Settled = house.settling(_Finished(round_, done), partial(_settle_all, house))
+    return settled
 
-    def write(tx: Transaction) -> bool:
-        for one, settlement in settlements:
-            _write(tx, round_, one, settlement, now)
-        ends = [Ending(one.claimed.id, one.claimed.wanted, settlement) for one, settlement in settlements]
-        for lost in tx.deliveries.settle(ends, round_.lease, now):
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    round: Round
+    done: Sequence[Done]
+
+
+def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
+    now = house.clock()
+    rows = [
+        (one, each, ending(each.claimed, each.ended, probe=one.round.probe, now=now))
+        for one in finished
+        for each in one.done
+    ]
+    rows.sort(key=lambda row: row[1].claimed.id)  # everybody locks in this order
+
+    def write(tx: Transaction) -> set[LibraryName]:
+        for one, each, settlement in rows:
+            _write(tx, one.round, each, settlement, now)
+        ends = [
+            Ending(each.claimed.id, one.round.lease, each.claimed.wanted, settlement) for one, each, settlement in rows
+        ]
+        for lost in tx.deliveries.settle(ends, now):
             tx.deliveries.look_again(lost, now)
-        tx.attempts.log([_attempt(round_, one, now) for one, _ in settlements])
-        return _judge_library(tx, round_, done, now)
+        tx.attempts.log([_attempt(one.round, each, now) for one, each, _ in rows])
+        return {one.round.library for one in finished if _judge_library(tx, one.round, one.done, now)}
 
     halted = house.store.patiently(write)
-    return Settled(tuple(settlements), halted, now)
+    return [
+        Settled(
+            tuple((each, settlement) for other, each, settlement in rows if other is one),
+            one.round.library in halted,
+            now,
+        )
+        for one in finished
+    ]
 
 
 def _write(tx: Transaction, round_: Round, one: Done, settlement: Settlement, now: datetime) -> None:
@@ -91,6 +116,16 @@ def _write(tx: Transaction, round_: Round, one: Done, settlement: Settlement, no
         tx.situations.clear(round_.library, claimed.person)
     if ended.findings:
         tx.situations.note(round_.library, claimed.person, ended.findings, now)
+
+
+def _forget_lost(tx: Transaction, person: PersonId, now: datetime) -> None:
+    """Let go of pictures that were kept for an add in doubt, once no library is in doubt any more.
+
+    A transaction of its own, under the person's lock: of two libraries that settle at once the second sees both.
+    """
+    tx.people.lock(person, now)
+    if not tx.deliveries.in_doubt(person):
+        tx.photos.forget_unused(tx.people.forget_lost(person))
 
 
 def _judge_library(tx: Transaction, round_: Round, done: Sequence[Done], now: datetime) -> bool:
@@ -142,5 +177,13 @@ def _attempt(round_: Round, one: Done, now: datetime) -> Attempt:
         outcome=type(outcome).__name__.lower(),
         reason=None if isinstance(outcome, Applied) else outcome.reason,
         detail=None if isinstance(outcome, Applied) else outcome.detail,
-        calls=[asdict(call) for call in one.calls],
+        calls=[
+            {
+                "operation": call.operation,
+                "outcome": call.outcome,
+                "seconds": round(call.seconds, 4),
+                "request_id": call.request_id,
+            }
+            for call in one.calls
+        ],
     )

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     and_,
     case,
@@ -20,7 +19,7 @@ from syncsvc.model.people import LibraryName, PersonId, Revision
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import insert
 from syncsvc.store.rows import Claimed, Delivery, Ending, Owed, claimed, delivery
-from syncsvc.store.statements import BUSY, OPEN_STATES, RING, SETTLE, TAKE_MORE, TAKE_THESE
+from syncsvc.store.statements import BUSY, LEASES, OPEN_STATES, RING, SETTLE, SINCE_WHEN_IN_DOUBT, TAKE_MORE, TAKE_THESE
 from syncsvc.store.tables import deliveries, faces, people
 
 _d = deliveries.c
@@ -70,7 +69,7 @@ class Deliveries:
             }
             for library, verb in sorted(owed.items())
         ]
-        statement = insert(self._connection, deliveries).values(rows)
+        statement = insert(self._connection.dialect.name, deliveries).values(rows)
         new = statement.excluded
         still_owed = _d.state.in_(OPEN_STATES)
         values = {
@@ -109,7 +108,7 @@ class Deliveries:
             .group_by(people.c.id, people.c.revision)
         )
         columns = ["library", "person_id", "wanted", "wanted_faces", *fresh]
-        statement = insert(self._connection, deliveries).from_select(columns, present)
+        statement = insert(self._connection.dialect.name, deliveries).from_select(columns, present)
         return self._connection.execute(
             statement.on_conflict_do_nothing(index_elements=["library", "person_id"])
         ).rowcount
@@ -143,16 +142,16 @@ class Deliveries:
             mine.values(lease=None, leased_until=None, busy_until=None, attempts=_d.attempts - 1, due_at=due_at)
         )
 
-    def settle(self, ends: Sequence[Ending], lease: str, now: datetime) -> list[int]:
+    def settle(self, ends: Sequence[Ending], now: datetime) -> list[int]:
         """End leases. Returns the deliveries that were not ours any more: nothing was written to them, and
         somebody must look again."""
         numbers = [one.delivery for one in ends]
-        still = (_d.id.in_(numbers)) & (_d.lease == lease)
-        mine = set(self._connection.scalars(select(_d.id).where(still).order_by(_d.id).with_for_update()))
-        rows = [_ending(one, lease, now) for one in ends if one.delivery in mine]
+        leases = dict(self._connection.execute(LEASES, {"ids": numbers}).tuples())
+        mine = [one for one in ends if leases.get(one.delivery) == one.lease]
+        rows = [_ending(one, now) for one in mine]
         if rows:
             self._connection.execute(SETTLE, rows)
-        return [number for number in numbers if number not in mine]
+        return [one.delivery for one in ends if one not in mine]
 
     def look_again(self, owed: int, now: datetime) -> None:
         """Somebody settled after losing the lease: what the library holds must be read before the next try.
@@ -202,10 +201,16 @@ class Deliveries:
                 lease=None,
                 leased_until=None,
                 busy_until=None,
-                doubted_revision=_since_when_in_doubt(),
+                doubted_revision=SINCE_WHEN_IN_DOUBT,
                 doubted_adds=_d.doubted_adds + _d.leased_faces,
             )
         ).rowcount
+
+    def in_doubt(self, person: PersonId) -> bool:
+        """Whether any library may hold more of the person than we were told: an errand is under way, or its
+        answer was lost."""
+        open_ = or_(_d.leased_until.is_not(None), _d.state == "doubtful", _d.doubted_revision.is_not(None))
+        return self._connection.scalar(select(_d.id).where(_d.person_id == person, open_).limit(1)) is not None
 
     def of_person(self, person: PersonId) -> list[Delivery]:
         rows = self._connection.execute(select(deliveries).where(_d.person_id == person).order_by(_d.library))
@@ -234,16 +239,11 @@ def _rung(library: LibraryName, until: datetime | None, room: int | None, now: d
     return case((busy < room, literal(until, _d.busy_until.type)), else_=None)
 
 
-def _since_when_in_doubt() -> ColumnElement[int]:
-    """A worker died over the leased revision; an older doubt that nobody has resolved is the older one still."""
-    return func.coalesce(_d.doubted_revision, _d.leased_revision)
-
-
-def _ending(one: Ending, lease: str, now: datetime) -> dict[str, object]:
+def _ending(one: Ending, now: datetime) -> dict[str, object]:
     ends = one.settlement
     return {
         "owed": one.delivery,
-        "of_lease": lease,
+        "of_lease": one.lease,
         "seen": one.seen,
         "now": now,
         "to_state": ends.state,

@@ -1,16 +1,17 @@
 """Canonical people and the faces they should have."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
 
 from syncsvc.model.keys import person_key
 from syncsvc.model.people import Digest, Face, FaceId, Person, PersonId, Revision
 from syncsvc.store.dialect import insert
 from syncsvc.store.photos import unseal
-from syncsvc.store.tables import faces, people, photos
+from syncsvc.store.tables import faces, lost_faces, people, photos
 from syncsvc.store.vault import Vault
 
 
@@ -25,15 +26,14 @@ class Known:
     faces: tuple[Face, ...]
 
 
-_OF = faces.c.person_id.in_(bindparam("people", expanding=True))
-_ORDER = (faces.c.person_id, faces.c.face_id)
-_FACES = select(faces).where(_OF).order_by(*_ORDER)
-_PICTURES = (
-    select(faces.c.person_id, faces.c.face_id, photos)
-    .join(photos, photos.c.digest == faces.c.digest)
-    .where(_OF)
-    .order_by(*_ORDER)
-)
+def _of(table: Table, *, pictures: bool) -> Select[Any]:
+    columns = (table.c.person_id, table.c.face_id)
+    chosen = select(*columns, photos).join(photos, photos.c.digest == table.c.digest) if pictures else select(table)
+    return chosen.where(table.c.person_id.in_(bindparam("people", expanding=True))).order_by(*columns)
+
+
+_FACES, _PICTURES = _of(faces, pictures=False), _of(faces, pictures=True)
+_LOST, _LOST_PICTURES = _of(lost_faces, pictures=False), _of(lost_faces, pictures=True)
 
 
 class People:
@@ -48,7 +48,7 @@ class People:
         """
         fresh = {"id": person, "key": person_key(person), "revision": 0, "changed_at": now}
         # DO UPDATE and not DO NOTHING: it takes the row's lock whether or not the row was there.
-        taken = insert(self._connection, people).values(fresh)
+        taken = insert(self._connection.dialect.name, people).values(fresh)
         taken = taken.on_conflict_do_update(index_elements=["id"], set_={"id": taken.excluded.id})
         row = self._connection.execute(taken.returning(people)).one()
         return Known(person, row.revision, row.version, row.departed_at, self._faces(person))
@@ -89,7 +89,7 @@ class People:
 
     def set_face(self, person: PersonId, face: FaceId, digest: Digest, revision: Revision) -> None:
         row = {"person_id": person, "face_id": face, "digest": digest, "revision": revision}
-        statement = insert(self._connection, faces).values(row)
+        statement = insert(self._connection.dialect.name, faces).values(row)
         changed = {"digest": digest, "revision": revision}
         self._connection.execute(statement.on_conflict_do_update(index_elements=["person_id", "face_id"], set_=changed))
 
@@ -103,11 +103,33 @@ class People:
 
         `pictures` loads and opens the photos as well; without, every face's source is None.
         """
+        found = self._read(_PICTURES if pictures else _FACES, people, pictures=pictures)
+        return {person: Person(person, people[person], mine) for person, mine in found.items()}
+
+    def lost(self, people: Collection[PersonId], *, pictures: bool) -> dict[PersonId, tuple[Face, ...]]:
+        """Pictures that these people no longer have, and of which an add may have been under way."""
+        return self._read(_LOST_PICTURES if pictures else _LOST, people, pictures=pictures)
+
+    def remember_lost(self, person: PersonId, gone: Sequence[Face]) -> None:
+        """Keep pictures that are wanted no more until it is certain that no library holds them."""
+        rows = [{"person_id": person, "face_id": face.id, "digest": face.digest} for face in gone]
+        self._connection.execute(
+            insert(self._connection.dialect.name, lost_faces).values(rows).on_conflict_do_nothing()
+        )
+
+    def forget_lost(self, person: PersonId) -> set[Digest]:
+        """It is certain now; returns the digests of what need not be kept any longer."""
+        mine = lost_faces.c.person_id == person
+        return set(self._connection.scalars(delete(lost_faces).where(mine).returning(lost_faces.c.digest)))
+
+    def _read(
+        self, chosen: Select[Any], people: Collection[PersonId], *, pictures: bool
+    ) -> dict[PersonId, tuple[Face, ...]]:
         found: dict[PersonId, list[Face]] = {person: [] for person in people}
-        for row in self._connection.execute(_PICTURES if pictures else _FACES, {"people": list(people)}):
+        for row in self._connection.execute(chosen, {"people": list(people)}):
             source = unseal(self._vault, row) if pictures else None
             found[PersonId(row.person_id)].append(Face(FaceId(row.face_id), Digest(row.digest), source))
-        return {person: Person(person, people[person], tuple(mine)) for person, mine in found.items()}
+        return {person: tuple(mine) for person, mine in found.items()}
 
     def _faces(self, person: PersonId) -> tuple[Face, ...]:
         mine = select(faces.c.face_id, faces.c.digest).where(faces.c.person_id == person).order_by(faces.c.face_id)

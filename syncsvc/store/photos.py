@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, select
+from sqlalchemy import Connection, Row, delete, exists, func, or_, select
 
 from syncsvc.model.people import Digest, Feature, Photo, Source
 from syncsvc.store.dialect import insert
-from syncsvc.store.tables import faces, photos
+from syncsvc.store.tables import faces, lost_faces, photos
 from syncsvc.store.vault import KEY_ID_LENGTH, Vault
 
 
@@ -45,7 +45,7 @@ class Photos:
             "sealed": self._vault.seal(plain, purpose="photo", about=digest),
             "stored_at": now,
         }
-        statement = insert(self._connection, photos).values(row)
+        statement = insert(self._connection.dialect.name, photos).values(row)
         # An update, not nothing: it locks the row against a sweep that finds it unused at this moment.
         self._connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_={"stored_at": now}))
         return digest
@@ -55,12 +55,15 @@ class Photos:
         return None if row is None else unseal(self._vault, row)
 
     def forget_unused(self, digests: Iterable[Digest]) -> int:
-        """Delete those of `digests` that no face refers to; returns how many went."""
-        wanted = list(digests)
+        """Delete those of `digests` that no face refers to, wanted or lost; returns how many went."""
+        wanted = sorted(digests)
         if not wanted:
             return 0
-        used = exists().where(faces.c.digest == photos.c.digest)
-        return self._connection.execute(delete(photos).where(photos.c.digest.in_(wanted), ~used)).rowcount
+        mine = photos.c.digest.in_(wanted)
+        # Locked first and deleted by a second statement, which sees the face of whoever had the lock before us.
+        self._connection.execute(select(photos.c.digest).where(mine).order_by(photos.c.digest).with_for_update())
+        used = or_(*(exists().where(table.c.digest == photos.c.digest) for table in (faces, lost_faces)))
+        return self._connection.execute(delete(photos).where(mine, ~used)).rowcount
 
     def reseal(self, limit: int) -> int:
         """Seal up to `limit` photos anew that were sealed with an older key; returns how many."""

@@ -24,7 +24,8 @@ class Claimed:
     """A delivery that is ours until its lease ends; its attempt is already counted.
 
     `doubt` is what an earlier, unanswered attempt may have put there; `doubtful` says to look first.
-    `failures` are the library's own, in a row, before this; `noted` counts the person's odd faces there.
+    `failures` are the library's own, in a row, before this; `noted` counts the person's odd faces there, `lost`
+    the pictures that the person no longer has and of which an add may have been under way.
     """
 
     id: int
@@ -37,6 +38,7 @@ class Claimed:
     doubt: Doubt | None
     failures: int
     noted: int
+    lost: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Ending:
     """A settlement for one delivery; `seen` is the revision that was wanted when it was claimed."""
 
     delivery: int
+    lease: str
     seen: Revision
     settlement: Settlement
 
@@ -97,6 +100,7 @@ def claimed(row: Row[Any]) -> Claimed:
         doubt=doubt,
         failures=row.failures,
         noted=row.noted,
+        lost=row.lost,
     )
 
 

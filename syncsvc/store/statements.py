@@ -5,11 +5,15 @@ from typing import Any
 from sqlalchemy import ScalarSelect, Select, bindparam, case, func, null, or_, select, update
 
 from syncsvc.model.urgency import MAX_ATTEMPTS
-from syncsvc.store.tables import deliveries, libraries, situations
+from syncsvc.store.tables import deliveries, libraries, lost_faces, situations
 
 OPEN_STATES = ("due", "doubtful")
 
 _d = deliveries.c
+
+# A worker died over the leased revision; an older doubt that nobody has resolved is the older one still.
+SINCE_WHEN_IN_DOUBT = func.coalesce(_d.doubted_revision, _d.leased_revision)
+
 _open = _d.state.in_(OPEN_STATES)
 
 
@@ -38,6 +42,11 @@ def first_due() -> Select[tuple[int]]:
     )
 
 
+def _once(chosen: Select[tuple[int]]) -> Select[tuple[int]]:
+    """Chosen before anything is updated: as a mere subquery it might run again for every row, and lock more."""
+    return select(chosen.cte("chosen").prefix_with("MATERIALIZED", dialect="postgresql").c.id)
+
+
 def _library() -> Select[Any]:
     return select(libraries).where(libraries.c.name == _bound("lib", _d.library))
 
@@ -48,11 +57,18 @@ def _noted() -> ScalarSelect[int]:
     return select(func.count()).where(same).correlate(deliveries).scalar_subquery()
 
 
+def _lost() -> ScalarSelect[int]:
+    """How many pictures the person no longer has, of which an add may have been under way."""
+    same = lost_faces.c.person_id == _d.person_id
+    return select(func.count()).where(same).correlate(deliveries).scalar_subquery()
+
+
 def _take() -> Any:
     died = _d.leased_until.is_not(None)  # a lease that ran out: its worker never came back to say how it went
     works = _library().where(
         libraries.c.state == "active",
         libraries.c.configured == 1,
+        libraries.c.policy != "observe",
         or_(libraries.c.open_until.is_(None), libraries.c.open_until <= instant("now")),
     )
     return (
@@ -70,10 +86,10 @@ def _take() -> Any:
             leased_until=instant("until"),
             busy_until=instant("until"),
             leased_revision=_d.wanted,
-            leased_faces=_d.wanted_faces,
+            leased_faces=case((_d.verb == "delete", 0), else_=_d.wanted_faces),  # a removal adds nothing
             attempts=_d.attempts + 1,
             state=case((died, "doubtful"), else_=_d.state),
-            doubted_revision=case((died, _d.leased_revision), else_=_d.doubted_revision),
+            doubted_revision=case((died, SINCE_WHEN_IN_DOUBT), else_=_d.doubted_revision),
             doubted_adds=case((died, _d.doubted_adds + _d.leased_faces), else_=_d.doubted_adds),
         )
         .returning(
@@ -88,6 +104,7 @@ def _take() -> Any:
             _d.doubted_adds,
             _library().with_only_columns(libraries.c.failures).scalar_subquery().label("failures"),
             _noted().label("noted"),
+            _lost().label("lost"),
         )
     )
 
@@ -95,6 +112,7 @@ def _take() -> Any:
 def _settle() -> Any:
     same = _d.wanted == _bound("seen", _d.wanted)
     synced = _bound("to_state", _d.state) == "synced"
+    in_doubt = or_(_bound("to_state", _d.state) == "doubtful", _bound("to_doubted_revision", _d.wanted).is_not(None))
     return (
         update(deliveries)
         .where(_d.id == _bound("owed", _d.id), _d.lease == _bound("of_lease", _d.lease))
@@ -104,7 +122,7 @@ def _settle() -> Any:
             busy_until=None,
             state=case(
                 (same, _bound("to_state", _d.state)),
-                (_bound("to_state", _d.state) == "doubtful", "doubtful"),
+                (in_doubt, "doubtful"),
                 else_="due",
             ),
             verb=case((same, _bound("to_verb", _d.verb)), else_=_d.verb),
@@ -125,15 +143,14 @@ def _settle() -> Any:
 TAKE_THESE = _take().where(_d.id.in_(bindparam("ids", expanding=True)))
 TAKE_MORE = _take().where(
     _d.id.in_(
-        first_due()
-        .where(_d.verb == _bound("kind", _d.verb), _d.state == "due", _d.leased_until.is_(None))
-        .scalar_subquery()
+        _once(first_due().where(_d.verb == _bound("kind", _d.verb), _d.state == "due", _d.leased_until.is_(None)))
     )
 )
+LEASES = select(_d.id, _d.lease).where(_d.id.in_(bindparam("ids", expanding=True))).order_by(_d.id).with_for_update()
 SETTLE = _settle()
 RING = (
     update(deliveries)
-    .where(_d.id.in_(first_due().scalar_subquery()))
+    .where(_d.id.in_(_once(first_due())))
     .values(busy_until=instant("until"))
     .returning(_d.id, _d.verb, _d.rank)
 )

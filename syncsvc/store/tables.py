@@ -92,6 +92,14 @@ faces = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+lost_faces = Table(
+    "lost_faces",  # pictures no longer wanted, kept while an add of one may be under way or unanswered
+    metadata,
+    Column("person_id", Text, ForeignKey("people.id"), primary_key=True),
+    Column("face_id", Text, primary_key=True),
+    Column("digest", String(64), ForeignKey("photos.digest"), primary_key=True, index=True),
+)
+
 changes = Table(
     "changes",  # the inbox
     metadata,
