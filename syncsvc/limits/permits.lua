@@ -142,6 +142,9 @@ local function notice_lost_book()
   redis.call('HSET', scope.keys[1], 'closed_until', whole(scope.closed_until))
 end
 
+-- How often to look whether a call under way has been answered.
+local function soon(scope) return math.max(1000, mean_round_trip(scope) / 16) end
+
 -- The instants at which the first `count` of a window's places come free: answered calls exactly, calls under way
 -- and promised ones at the earliest they can, so that nobody sleeps past a free place; asking again corrects it.
 local function frees(scope, window, promised, count)
@@ -152,8 +155,7 @@ local function frees(scope, window, promised, count)
     for i = 2, #rows, 2 do free[#free + 1] = math.max(rows[i] + shift, at_least) end
   end
   if window.key then add(window.key, 0, 0) end
-  local soon = math.max(1000, mean_round_trip(scope) / 8)
-  add(scope.keys[2], trip + held, now + held + (held > 0 and 0 or soon))
+  add(scope.keys[2], trip + held, now + held + (held > 0 and 0 or soon(scope)))
   for i = 1, math.min(#promised, count - #free) do free[#free + 1] = promised[i] + trip + held + 1 end
   return free
 end
@@ -163,8 +165,10 @@ local function first_room(scope, window, promised, from)
   local taken = scope.flying + window.answered
   local free = frees(scope, window, promised, taken + #promised - window.permits + 1)
   local due, freed, at = 0, 0, from
+  -- Under a cap those who are about to look again go first, or whoever just left would always be the next to enter.
+  local early = window.period > 0 and 0 or soon(scope)
   while true do
-    while promised[due + 1] and promised[due + 1] <= at do due = due + 1 end
+    while promised[due + 1] and promised[due + 1] <= at + early do due = due + 1 end
     while free[freed + 1] and free[freed + 1] <= at do freed = freed + 1 end
     local paced = 0
     if window.spacing > 0 then
