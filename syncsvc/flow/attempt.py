@@ -32,7 +32,8 @@ class Errand:
 
     `doubtful`: what the library holds must be read before anything else. `foreign` are ids noted earlier
     under this person as not ours. `lost` are pictures that the person should have had since the doubt began
-    and should no more: an add of one may be there all the same. `looked` is set once the library has been read.
+    and should no more: an add of one may be there all the same. `sealed` says why a picture cannot be opened.
+    `looked` is set once the library has been read.
     """
 
     delivery: int
@@ -42,6 +43,7 @@ class Errand:
     doubt: Doubt | None = None
     foreign: frozenset[VendorFaceId] = frozenset()
     lost: tuple[Face, ...] = ()
+    sealed: str | None = None
     looked: bool = False
     findings: tuple[Finding, ...] = ()
 

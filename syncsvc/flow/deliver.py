@@ -44,8 +44,8 @@ def _run(shelf: Shelf, taken: Claim, deadline: float) -> list[Done]:
     for claimed, errand in taken.taken:
         if claimed.verb == "delete":
             continue
-        if claim.sealed:
-            outcome = Deferred(None, "photo_sealed", claim.sealed, costs_attempt=True)
+        if errand.sealed:
+            outcome = Deferred(None, "photo_sealed", errand.sealed, costs_attempt=True)
             done.append(Done(claimed, Ended(errand, outcome, looked=False, held=errand.held, findings=()), ()))
         else:
             (ended_one,), calls = _visit(shelf, deadline, [errand], replacing=True)

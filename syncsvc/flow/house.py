@@ -1,10 +1,11 @@
 """What the corridor walks through: the table, the libraries on their shelves, the gatekeeper and the clock."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from syncsvc.flow.together import Together
 from syncsvc.library.base import FaceLibrary
 from syncsvc.model.errors import NotFoundError
 from syncsvc.model.people import LibraryName
@@ -31,10 +32,14 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class House:
+    """One per process. At `claims` and `settling` the process' threads share their transactions."""
+
     store: Store
     shelves: Mapping[LibraryName, Shelf]
     limiter: Limiter
     clock: Clock
+    claims: Together[Any, Any] = field(default_factory=Together)
+    settling: Together[Any, Any] = field(default_factory=Together)
 
     def shelf(self, name: LibraryName) -> Shelf:
         """Raises NotFoundError for a library that is not configured."""

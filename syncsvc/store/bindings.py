@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
@@ -19,6 +20,16 @@ _HELD = (
     )
     .order_by(bindings.c.person_id, bindings.c.bound_at, bindings.c.vendor_face_id)
 )
+
+
+@cache
+def _bind(dialect: str) -> Any:
+    """Bind a face, again if it was bound before; built once, it is run for every face."""
+    statement = insert(dialect, bindings)
+    again = {name: statement.excluded[name] for name in ("vendor_image_id", "face_id", "digest")}
+    return statement.on_conflict_do_update(
+        index_elements=["library", "person_id", "vendor_face_id"], set_={**again, "removed_at": None}
+    )
 
 
 class Bindings:
@@ -54,12 +65,7 @@ class Bindings:
                 }
                 for face in new
             ]
-            statement = insert(self._connection, bindings).values(rows)
-            again = {name: statement.excluded[name] for name in ("vendor_image_id", "face_id", "digest")}
-            statement = statement.on_conflict_do_update(
-                index_elements=["library", "person_id", "vendor_face_id"], set_={**again, "removed_at": None}
-            )
-            self._connection.execute(statement)
+            self._connection.execute(_bind(self._connection.dialect.name), rows)
 
     def verify(self, library: LibraryName, person: PersonId, faces: Held, now: datetime) -> None:
         """The library was read, and these are there."""

@@ -42,7 +42,7 @@ class Changes:
             "received_at": now,
             "effect": "unchanged",
         }
-        statement = insert(self._connection, changes).values(row)
+        statement = insert(self._connection.dialect.name, changes).values(row)
         statement = statement.on_conflict_do_nothing(index_elements=["source", "source_id"]).returning(changes.c.id)
         entered: str | None = self._connection.scalar(statement)
         return entered

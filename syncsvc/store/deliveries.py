@@ -146,7 +146,7 @@ class Deliveries:
         """End leases. Returns the deliveries that were not ours any more: nothing was written to them, and
         somebody must look again."""
         numbers = [one.delivery for one in ends]
-        leases = dict(self._connection.execute(LEASES, {"ids": numbers}).tuples())
+        leases = {row.id: row.lease for row in self._connection.execute(LEASES, {"ids": numbers})}
         mine = [one for one in ends if leases.get(one.delivery) == one.lease]
         rows = [_ending(one, now) for one in mine]
         if rows:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 
-def insert(connection: Connection, table: Table) -> Any:
-    """An INSERT with `on_conflict_do_update` and `on_conflict_do_nothing`, for this connection's database."""
-    if connection.dialect.name == "postgresql":
+def insert(dialect: str, table: Table) -> Any:
+    """An INSERT with `on_conflict_do_update` and `on_conflict_do_nothing`, for the dialect of this name."""
+    if dialect == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)

@@ -39,7 +39,7 @@ class Libraries:
         for name, (vendor, policy) in sorted(configured.items()):
             values = {"vendor": vendor, "policy": policy, "configured": 1}
             row = {"name": name, "since": now, **values}
-            statement = insert(self._connection, libraries).values(row)
+            statement = insert(self._connection.dialect.name, libraries).values(row)
             self._connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
         gone = libraries.c.name.not_in(list(configured))
         self._connection.execute(update(libraries).where(gone).values(configured=0))

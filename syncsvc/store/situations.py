@@ -35,7 +35,7 @@ class Situations:
                 "note": finding.note,
                 "noted_at": now,
             }
-            statement = insert(self._connection, situations).values(row)
+            statement = insert(self._connection.dialect.name, situations).values(row)
             again = {"situation": row["situation"], "note": row["note"]}
             keys = ["library", "person_id", "vendor_face_id"]
             self._connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again))
