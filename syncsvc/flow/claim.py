@@ -9,7 +9,7 @@ from functools import partial
 from syncsvc.flow.attempt import Errand
 from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.settle import Round
-from syncsvc.model.people import Person, PersonId
+from syncsvc.model.people import Face, Person, PersonId
 from syncsvc.model.urgency import BREAKER_THRESHOLD
 from syncsvc.store import Transaction
 from syncsvc.store.rows import Claimed
@@ -96,8 +96,7 @@ def _errands(tx: Transaction, shelf: Shelf, rows: Sequence[Claimed]) -> dict[int
     held = tx.bindings.held(shelf.name, people.keys())
     odd = [row.person for row in rows if row.noted]
     foreign = tx.situations.foreign(shelf.name, odd) if odd else {}
-    doubtful = [row.person for row in rows if row.doubtful]
-    lost = tx.people.lost(doubtful, pictures=False) if doubtful else {}
+    lost = _lost(tx, [row.person for row in rows if row.lost and row.doubt and row.doubt.adds])
     return {
         row.id: Errand(
             delivery=row.id,
@@ -111,6 +110,16 @@ def _errands(tx: Transaction, shelf: Shelf, rows: Sequence[Claimed]) -> dict[int
         )
         for row in rows
     }
+
+
+def _lost(tx: Transaction, people: Sequence[PersonId]) -> dict[PersonId, tuple[Face, ...]]:
+    """Pictures of which an add may be there; with their content, because some libraries find a face only by that."""
+    if not people:
+        return {}
+    try:
+        return tx.people.lost(people, pictures=True)
+    except VaultError:
+        return tx.people.lost(people, pictures=False)
 
 
 def _people(tx: Transaction, rows: Sequence[Claimed]) -> tuple[dict[PersonId, Person], dict[PersonId, str]]:

@@ -96,7 +96,7 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
         return {one.round.library for one in finished if _judge_library(tx, one.round, one.done, now)}
 
     halted = house.store.patiently(write)
-    for person in sorted({each.claimed.person for _, each, ends in rows if each.claimed.doubtful and not ends.doubt}):
+    for person in sorted({each.claimed.person for _, each, ends in rows if each.claimed.lost and not ends.doubt}):
         house.store.patiently(partial(_forget_lost, person=person, now=now))
     return [
         Settled(
