@@ -13,7 +13,7 @@ PYTEST ?= -n auto --dist loadfile
 help:
 	@echo "make demo     the whole story against four sandboxes, with a table at the end"
 	@echo "make up       the service on your own configuration, until Ctrl-C   (ARGS=\"--port 9000 --flower\")"
-	@echo "make test     every test that needs nothing but Python; more where servers run   (PYTEST=\"tests/flow\")"
+	@echo "make test     every test that needs nothing but Python; more where servers run   (ARGS=\"tests/flow\")"
 	@echo "make check    format, lint, types, import contracts, migration drift"
 	@echo "make bench    the benchmarks, each with a ratio against a named peer"
 	@echo "make lock     resolve the dependencies anew"
