@@ -57,7 +57,7 @@ def _sound(defects: Sequence[Defect]) -> bool:
     tests = sorted({test for defect in defects for test in defect.caught_by})
     run = _pytest(tests, plant=None)
     if run.returncode != 0:
-        sys.stderr.write(f"{run.stdout}\nThese tests fail without any defect; mend them first.\n")
+        sys.stderr.write(f"{run.stdout}{run.stderr}\nThese tests fail without any defect; mend them first.\n")
     return run.returncode == 0
 
 
