@@ -77,7 +77,8 @@ reports_of_adds = st.builds(
 @st.composite
 def adds(draw: st.DrawFn) -> tuple[Held, HeldFace | None, Report]:
     held = draw(holds())
-    superseded = draw(st.sampled_from([None, *held]))
+    stale = [one for one in held if (one.face_id, one.digest) != (NEW.id, NEW.digest)]
+    superseded = draw(st.sampled_from([None, *stale]))
     return held, superseded, draw(reports_of_adds)
 
 
