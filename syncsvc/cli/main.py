@@ -1,7 +1,6 @@
 """Every command under one name, and how each of them may end: 0 done, 1 not done and said why, 2 wrong usage."""
 
 import datetime as dt
-import logging
 import sys
 import tempfile
 import traceback
@@ -67,8 +66,6 @@ def main() -> None:
         file = _write_down(error)
         _say(f"something unexpected happened ({type(error).__name__}); the details are in {file}")
         sys.exit(1)
-    finally:
-        logging.shutdown()
 
 
 def _say(words: str) -> None:
