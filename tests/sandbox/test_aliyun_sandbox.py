@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
@@ -59,10 +60,17 @@ class Vendor:
 
     def __init__(self, sandbox: Watched, url: str, photos: str) -> None:
         self.sandbox, self.url, self.photos = sandbox, url, photos
+        self.clients: list[Any] = []
         self.client = self.client_of("sandbox-key", "sandbox-secret")
 
     def client_of(self, key_id: str, secret: str) -> Any:
-        return AcsClient(key_id, secret, "cn-shanghai", port=urlsplit(self.url).port)
+        self.clients.append(AcsClient(key_id, secret, "cn-shanghai", port=urlsplit(self.url).port))
+        return self.clients[-1]
+
+    def close(self) -> None:
+        """The clients' own finalizers may run after their sockets'."""
+        for client in self.clients:
+            client.session.close()
 
     def ask(self, kind: Any, *, client: Any = None, **told: Any) -> Any:
         request = kind()
@@ -106,8 +114,9 @@ class Photos(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        with suppress(ConnectionError):  # who asked for the late one has left
+            self.end_headers()
+            self.wfile.write(content)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         pass
@@ -117,6 +126,7 @@ class Photos(BaseHTTPRequestHandler):
 def photos() -> Iterator[str]:
     Photos.late = threading.Event()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Photos)
+    server.daemon_threads = False  # so that closing waits for the late one
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -133,8 +143,8 @@ def sandbox() -> Watched:
 
 @pytest.fixture
 def vendor(sandbox: Watched, photos: str) -> Iterator[Vendor]:
-    with running(sandbox) as (url,):
-        yield Vendor(sandbox, url, photos)
+    with running(sandbox) as (url,), closing(Vendor(sandbox, url, photos)) as vendor:
+        yield vendor
 
 
 # --- the vendor's own client ----------------------------------------------------------------------------------
@@ -190,9 +200,10 @@ def test_the_gateway_turns_a_wrong_key_away(vendor: Vendor, key_id: str, secret:
 
 @pytest.mark.parametrize("seconds", [-901, 901])
 def test_a_clock_that_is_fifteen_minutes_off_is_refused(photos: str, seconds: float) -> None:
-    with running(sandbox := Watched(clock=lambda: time.time() + seconds)) as (url,):
+    sandbox = Watched(clock=lambda: time.time() + seconds)
+    with running(sandbox) as (url,), closing(Vendor(sandbox, url, photos)) as vendor:
         with pytest.raises(ServerException) as caught:
-            Vendor(sandbox, url, photos).ask(GetGroupsRequest)
+            vendor.ask(GetGroupsRequest)
 
         assert caught.value.get_error_code() == "InvalidTimeStamp.Expired"
 
@@ -420,9 +431,7 @@ def test_each_operation_has_its_own_strict_second(photos: str, kind: Any, permit
     now = [time.time()]
     sandbox = Watched(clock=lambda: now[0])
     sandbox.plant("alice-1")
-    with running(sandbox) as (url,):
-        vendor = Vendor(sandbox, url, photos)
-
+    with running(sandbox) as (url,), closing(Vendor(sandbox, url, photos)) as vendor:
         codes = [vendor.ask(kind, personId="alice-1", groupIds=["staff"])["code"] for _ in range(permits + 1)]
         other = vendor.ask(GetGroupsRequest)["code"]
         now[0] += 1.0
