@@ -14,6 +14,7 @@ from syncsvc.model.people import LibraryName, PersonId
 from syncsvc.model.urgency import BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD
 from syncsvc.store import Transaction
 from syncsvc.store.attempts import Attempt
+from syncsvc.store.bindings import Became
 from syncsvc.store.rows import Claimed, Ending, Settlement
 
 
@@ -34,6 +35,10 @@ class Done:
     claimed: Claimed
     ended: Ended
     calls: tuple[Call, ...]
+
+    @property
+    def changed(self) -> bool:
+        return self.ended.held != self.ended.errand.held
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +90,9 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
     rows.sort(key=lambda row: row[1].claimed.id)  # everybody locks in this order
 
     def write(tx: Transaction) -> set[LibraryName]:
+        tx.bindings.settle([_became(one.round, each) for one, each, _ in rows if each.changed], now)
         for one, each, settlement in rows:
-            _write(tx, one.round, each, settlement, now)
+            _note(tx, one.round, each, settlement, now)
         ends = [
             Ending(each.claimed.id, one.round.lease, each.claimed.wanted, settlement) for one, each, settlement in rows
         ]
@@ -108,10 +114,12 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
     ]
 
 
-def _write(tx: Transaction, round_: Round, one: Done, settlement: Settlement, now: datetime) -> None:
+def _became(round_: Round, one: Done) -> Became:
+    return Became(round_.library, one.claimed.person, one.ended.errand.held, one.ended.held)
+
+
+def _note(tx: Transaction, round_: Round, one: Done, settlement: Settlement, now: datetime) -> None:
     claimed, ended = one.claimed, one.ended
-    if ended.held != ended.errand.held:
-        tx.bindings.settle(round_.library, claimed.person, ended.errand.held, ended.held, now)
     if ended.looked:
         tx.bindings.verify(round_.library, claimed.person, ended.held, now)
     if claimed.noted and settlement.state == "synced":

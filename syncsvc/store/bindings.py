@@ -1,13 +1,24 @@
 """Which of our faces is which of the vendor's, now and ever."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from syncsvc.model.people import Digest, FaceId, Held, HeldFace, LibraryName, PersonId, VendorFaceId, VendorImageId
+from syncsvc.model.people import (
+    Digest,
+    FaceId,
+    Held,
+    HeldFace,
+    LibraryName,
+    PersonId,
+    VendorFaceId,
+    VendorImageId,
+    vendor_ids,
+)
 from syncsvc.store.dialect import insert
 from syncsvc.store.tables import bindings
 
@@ -20,6 +31,27 @@ _HELD = (
     )
     .order_by(bindings.c.person_id, bindings.c.bound_at, bindings.c.vendor_face_id)
 )
+
+
+_UNBIND = (
+    update(bindings)
+    .where(
+        bindings.c.library == bindparam("lib"),
+        bindings.c.person_id == bindparam("who"),
+        bindings.c.vendor_face_id == bindparam("id"),
+    )
+    .values(removed_at=bindparam("now", type_=bindings.c.removed_at.type))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What a library held for a person, and holds now."""
+
+    library: LibraryName
+    person: PersonId
+    before: Held
+    after: Held
 
 
 @cache
@@ -43,29 +75,31 @@ class Bindings:
             found[PersonId(row.person_id)].append(_held(row))
         return {person: tuple(mine) for person, mine in found.items()}
 
-    def settle(self, library: LibraryName, person: PersonId, before: Held, after: Held, now: datetime) -> None:
-        """Write down that `before` has become `after`; ids that went stay as history."""
-        gone = {face.vendor_face_id for face in before} - {face.vendor_face_id for face in after}
-        mine = (bindings.c.library == library) & (bindings.c.person_id == person)
+    def settle(self, became: Sequence[Became], now: datetime) -> None:
+        """Write down what people's faces in a library have become; ids that went stay as history."""
+        gone = [
+            {"lib": one.library, "who": one.person, "id": face, "now": now}
+            for one in became
+            for face in sorted(vendor_ids(one.before) - vendor_ids(one.after))
+        ]
         if gone:
-            left = mine & bindings.c.vendor_face_id.in_(sorted(gone))
-            self._connection.execute(update(bindings).where(left).values(removed_at=now))
-        known = set(before)
-        new = [face for face in after if face not in known]
+            self._connection.execute(_UNBIND, gone)
+        new = [
+            {
+                "library": one.library,
+                "person_id": one.person,
+                "vendor_face_id": face.vendor_face_id,
+                "vendor_image_id": face.vendor_image_id,
+                "face_id": face.face_id,
+                "digest": face.digest,
+                "bound_at": now,
+            }
+            for one in became
+            for face in one.after
+            if face not in one.before
+        ]
         if new:
-            rows = [
-                {
-                    "library": library,
-                    "person_id": person,
-                    "vendor_face_id": face.vendor_face_id,
-                    "vendor_image_id": face.vendor_image_id,
-                    "face_id": face.face_id,
-                    "digest": face.digest,
-                    "bound_at": now,
-                }
-                for face in new
-            ]
-            self._connection.execute(_bind(self._connection.dialect.name), rows)
+            self._connection.execute(_bind(self._connection.dialect.name), new)
 
     def verify(self, library: LibraryName, person: PersonId, faces: Held, now: datetime) -> None:
         """The library was read, and these are there."""
