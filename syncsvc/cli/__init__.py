@@ -1,5 +1,5 @@
 """The command line."""
 
-from syncsvc.cli.main import main
+from syncsvc.cli.commands import main
 
 __all__ = ["main"]

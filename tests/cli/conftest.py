@@ -10,7 +10,7 @@ import pytest
 import structlog
 from prometheus_client import values
 
-from syncsvc.cli.main import _desk, main
+from syncsvc.cli.commands import _desk, main
 from tests.cli.running import Ended, Run
 
 KEY = base64.b64encode(b"k" * 32).decode()

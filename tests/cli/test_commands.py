@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from syncsvc.cli import people
-from syncsvc.cli.main import _desk
+from syncsvc.cli.commands import _desk
 from syncsvc.flow.record import record
 from syncsvc.intake.photos import read_photo
 from syncsvc.model.changes import Told, Upserted

@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from pydantic import BaseModel
 from typer.main import get_command
 
-from syncsvc.cli.main import app
+from syncsvc.cli.commands import app
 from syncsvc.library.loading import library_class, vendor_names
 from syncsvc.settings import Settings, load
 from syncsvc.wiring import check_libraries
