@@ -10,7 +10,8 @@ from syncsvc.flow.endings import ending
 from syncsvc.flow.house import House
 from syncsvc.library.http import Call
 from syncsvc.model.outcomes import Applied, Deferred, Doubtful, Halted, Outcome, Refused
-from syncsvc.model.people import LibraryName, PersonId
+from syncsvc.model.people import LibraryName, PersonId, vendor_ids
+from syncsvc.model.situations import Finding, Situation
 from syncsvc.model.urgency import BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD
 from syncsvc.store import Transaction
 from syncsvc.store.attempts import Attempt
@@ -124,8 +125,19 @@ def _note(tx: Transaction, round_: Round, one: Done, settlement: Settlement, now
         tx.bindings.verify(round_.library, claimed.person, ended.held, now)
     if claimed.noted and settlement.state == "synced":
         tx.situations.clear(round_.library, claimed.person)
-    if ended.findings:
-        tx.situations.note(round_.library, claimed.person, ended.findings, now)
+    if odd := [finding for finding in ended.findings if not _mended(finding, ended, settlement)]:
+        tx.situations.note(round_.library, claimed.person, odd, now)
+
+
+def _mended(finding: Finding, ended: Ended, settlement: Settlement) -> bool:
+    """Whether the errand that found something odd has also put it right."""
+    match finding.situation:
+        case Situation.STRAY | Situation.STALE | Situation.DUPLICATE:
+            return finding.vendor_face_id not in vendor_ids(ended.held)
+        case Situation.MISSING:
+            return settlement.state == "synced"
+        case _:
+            return False
 
 
 def _forget_lost(tx: Transaction, person: PersonId, now: datetime) -> None:
