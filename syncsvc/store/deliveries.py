@@ -19,8 +19,8 @@ from syncsvc.model.people import LibraryName, PersonId, Revision
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import insert
 from syncsvc.store.rows import Claimed, Delivery, Ending, Owed, claimed, delivery
-from syncsvc.store.statements import BUSY, LEASES, OPEN_STATES, RING, SETTLE, SINCE_WHEN_IN_DOUBT, TAKE_MORE, TAKE_THESE
-from syncsvc.store.tables import deliveries, faces, people
+from syncsvc.store.statements import BUSY, IS_OPEN, LEASES, RING, SETTLE, SINCE_WHEN_IN_DOUBT, TAKE_MORE, TAKE_THESE
+from syncsvc.store.tables import deliveries, faces, libraries, people
 
 _d = deliveries.c
 IN_DOUBT = ("doubtful", "exhausted")  # what was exhausted has ended in the middle of something
@@ -71,7 +71,7 @@ class Deliveries:
         ]
         statement = insert(self._connection.dialect.name, deliveries).values(rows)
         new = statement.excluded
-        still_owed = _d.state.in_(OPEN_STATES)
+        still_owed = IS_OPEN
         values = {
             "wanted": new.wanted,
             "wanted_faces": new.wanted_faces,
@@ -109,9 +109,8 @@ class Deliveries:
         )
         columns = ["library", "person_id", "wanted", "wanted_faces", *fresh]
         statement = insert(self._connection.dialect.name, deliveries).from_select(columns, present)
-        return self._connection.execute(
-            statement.on_conflict_do_nothing(index_elements=["library", "person_id"])
-        ).rowcount
+        statement = statement.on_conflict_do_nothing(index_elements=["library", "person_id"])
+        return self._connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
 
     def doubt(self, ids: Sequence[int]) -> None:
         """Have the libraries read for these before anything is sent."""
@@ -190,7 +189,13 @@ class Deliveries:
     def exhaust(self, now: datetime) -> int:
         """Close deliveries whose worker died on their last attempt; returns how many."""
         lost = update(deliveries).where(
-            _d.state.in_(OPEN_STATES), _d.attempts >= MAX_ATTEMPTS, _d.leased_until.is_not(None), _d.leased_until <= now
+            _d.library.in_(select(libraries.c.name)),  # with the next line: found by what is busy, not by what is owed
+            _d.busy_until.is_not(None),
+            _d.busy_until <= now,
+            IS_OPEN,
+            _d.attempts >= MAX_ATTEMPTS,
+            _d.leased_until.is_not(None),
+            _d.leased_until <= now,
         )
         words = "the worker stopped in the middle of every attempt; look into its log, then `syncsvc person resync`"
         return self._connection.execute(
@@ -226,7 +231,7 @@ class Deliveries:
 
     def oldest_wait(self) -> dict[LibraryName, datetime]:
         """Library -> since when its longest-waiting open delivery has been wanted."""
-        oldest = select(_d.library, func.min(_d.wanted_at)).where(_d.state.in_(OPEN_STATES)).group_by(_d.library)
+        oldest = select(_d.library, func.min(_d.wanted_at)).where(IS_OPEN).group_by(_d.library)
         return {LibraryName(library): since for library, since in self._connection.execute(oldest)}
 
 

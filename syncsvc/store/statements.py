@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ScalarSelect, Select, bindparam, case, func, null, or_, select, update
+from sqlalchemy import ScalarSelect, Select, bindparam, case, func, literal_column, null, or_, select, update
 
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.tables import deliveries, libraries, lost_faces, situations
@@ -14,7 +14,8 @@ _d = deliveries.c
 # A worker died over the leased revision; an older doubt that nobody has resolved is the older one still.
 SINCE_WHEN_IN_DOUBT = func.coalesce(_d.doubted_revision, _d.leased_revision)
 
-_open = _d.state.in_(OPEN_STATES)
+# Spelled out like the partial indexes' own condition: with values to come, SQLite would not see that it is the same.
+IS_OPEN = _d.state.in_([literal_column(f"'{state}'") for state in OPEN_STATES])
 
 
 def _bound(name: str, column: Any) -> Any:
@@ -32,7 +33,7 @@ def first_due() -> Select[tuple[int]]:
         select(_d.id)
         .where(
             _d.library == _bound("lib", _d.library),
-            _open,
+            IS_OPEN,
             _d.due_at <= instant("now"),
             or_(_d.busy_until.is_(None), _d.busy_until <= instant("now")),
         )
@@ -75,7 +76,7 @@ def _take() -> Any:
         update(deliveries)
         .where(
             _d.library == _bound("lib", _d.library),
-            _open,
+            IS_OPEN,
             _d.due_at <= instant("now"),
             or_(_d.leased_until.is_(None), _d.leased_until <= instant("now")),
             _d.attempts < MAX_ATTEMPTS,
