@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
@@ -25,7 +25,7 @@ class Attempt:
     outcome: str
     reason: str | None
     detail: str | None
-    calls: Sequence[dict[str, object]]
+    calls: list[dict[str, object]]
 
 
 class Attempts:
@@ -61,7 +61,16 @@ class Attempts:
 
 
 def _row(attempt: Attempt) -> dict[str, object]:
-    row = asdict(attempt)
-    row["person_id"] = row.pop("person")
-    row["calls"] = json.dumps(list(attempt.calls))
-    return row
+    return {  # by hand: `asdict` copies deeply, and this runs for every delivery
+        "library": attempt.library,
+        "person_id": attempt.person,
+        "verb": attempt.verb,
+        "revision": attempt.revision,
+        "number": attempt.number,
+        "started_at": attempt.started_at,
+        "seconds": attempt.seconds,
+        "outcome": attempt.outcome,
+        "reason": attempt.reason,
+        "detail": attempt.detail,
+        "calls": json.dumps(attempt.calls),
+    }

@@ -146,11 +146,10 @@ class Deliveries:
         somebody must look again."""
         numbers = [one.delivery for one in ends]
         leases = {row.id: row.lease for row in self._connection.execute(LEASES, {"ids": numbers})}
-        mine = [one for one in ends if leases.get(one.delivery) == one.lease]
-        rows = [_ending(one, now) for one in mine]
+        rows = [_ending(one, now) for one in ends if leases.get(one.delivery) == one.lease]
         if rows:
             self._connection.execute(SETTLE, rows)
-        return [one.delivery for one in ends if one not in mine]
+        return [one.delivery for one in ends if leases.get(one.delivery) != one.lease]
 
     def look_again(self, owed: int, now: datetime) -> None:
         """Somebody settled after losing the lease: what the library holds must be read before the next try.
