@@ -38,7 +38,7 @@ def demo(
 
     screen = Screen(quiet_stdout=as_json)
     try:
-        with _terminated():
+        with _interruptible():
             result = _run(read_sample(sample, people), folder, screen, deadline=deadline, stay=stay)
     except KeyboardInterrupt:
         screen.say("interrupted; everything is stopped")
@@ -62,6 +62,7 @@ def _run(sample: "Sample", folder: Path, screen: "Screen", *, deadline: float, s
         with screen.watching():
             for moment in story.unfold(deadline=deadline):
                 screen.show(story, moment)
+        story.sabotage()
         result = conclude(story)
         screen.conclude(result, folder, _command())
         if stay:
@@ -78,14 +79,15 @@ def _command() -> str:
 
 
 @contextmanager
-def _terminated() -> Iterator[None]:
-    """SIGTERM ends the demo as Ctrl-C does: in order."""
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends the demo as Ctrl-C does: in order. So does SIGINT where a shell had it ignored."""
 
     def stop(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -50,8 +50,7 @@ class Result:
     libraries: tuple[LibraryResult, ...]
     effects: Mapping[str, int]
     happened: tuple[tuple[float, str], ...]
-    web: str
-    worlds: Mapping[str, str]
+    refused: tuple[PersonId, ...]
 
     @property
     def agreed(self) -> bool:
@@ -116,8 +115,7 @@ def conclude(story: Story) -> Result:
         libraries=tuple(libraries),
         effects=story.effects,
         happened=tuple(story.happened),
-        web=stage.web,
-        worlds={name: f"{room.url}/_control/world" for name, room in stage.rooms.items()},
+        refused=tuple(sorted({person for person, _ in sample.refused})),
     )
 
 

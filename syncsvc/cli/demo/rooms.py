@@ -40,6 +40,10 @@ class Room:
     def fault(self, fault: Mapping[str, Any]) -> None:
         self._client.post("/faults", json=dict(fault)).raise_for_status()
 
+    def plant(self, person_key: str) -> None:
+        """Put in a face that no client of the room has sent."""
+        self._client.post("/plant", json={"person_key": person_key}).raise_for_status()
+
     def calls(self) -> dict[str, Any]:
         """How many calls, of what, and how they went."""
         return self._get("/calls", last="0")

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncsvc.cli.demo.result import LibraryResult, Result
-from syncsvc.cli.demo.stage import Stage
+from syncsvc.cli.demo.stage import CONFIGURATION, Stage
 from syncsvc.cli.demo.story import Glance, Moment, Story
 from syncsvc.cli.output import table
 
@@ -72,8 +72,8 @@ class Screen:
         told = f"{result.people} people with {result.faces} faces after {sum(result.effects.values())} changes"
         self.console.print(f"{words}: {told}, in {result.seconds:.0f} seconds")
         self.console.print()
-        for line in _further(folder, command):
-            self.console.print(line)
+        for line in _further(result, folder, command):
+            self.console.print(escape(line))
 
     def stay(self, stage: Stage) -> None:
         """Name the addresses and wait for Ctrl-C."""
@@ -121,6 +121,7 @@ def _final(result: Result) -> Table:
         "calls made",
         "throttled by our pace",
         "throttled by script",
+        "other faults by script",
         "refused",
         "converged",
     )
@@ -132,18 +133,24 @@ def _final(result: Result) -> Table:
             one.calls,
             one.throttled_own,
             one.throttled_scripted,
+            _other_faults(one),
             _refused(one),
             "yes" if one.converged else "NO",
         )
         for one in result.libraries
     ]
-    return table(titles, [*rows, ("wanted", result.people, result.faces, "", "", "", "", "")])
+    return table(titles, [*rows, ("wanted", result.people, result.faces, "", "", "", "", "", "")])
 
 
 def _refused(one: LibraryResult) -> str:
     if one.refused == one.refused_expected:
         return f"{one.refused} (expected)" if one.refused else "0"
     return f"{one.refused} (expected {one.refused_expected})"
+
+
+def _other_faults(one: LibraryResult) -> str:
+    others = {kind: count for kind, count in one.faults.items() if kind != "throttle"}
+    return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(others.items()))
 
 
 def _tell_disagreements(console: Console, result: Result) -> None:
@@ -161,13 +168,16 @@ def _tell_disagreements(console: Console, result: Result) -> None:
             console.print(f"[red]{escape(library.name)}[/]: our own pace was too fast {library.throttled_own} times")
 
 
-def _further(folder: Path, command: str) -> list[str]:
-    configured = f"{command} --config {folder}/syncsvc.toml"
+def _further(result: Result, folder: Path, command: str) -> list[str]:
+    configured = f"{command} --config {folder}/{CONFIGURATION}"
+    lines = {
+        f"{configured} status": "every library at a glance",
+        f"{configured} person show {next(iter(result.refused), 'E10000')}": "one person, library by library",
+        f"{configured} up --flower": "the service again; the practice rooms are gone, and forgot",
+        f"{command} demo --stay": "the same, left running with its practice rooms to look into",
+    }
+    width = max(map(len, lines))
     return [
-        f"what was left behind: {folder}/ (syncsvc.db, syncsvc.toml, log/)",
-        f"  {configured} status               every library at a glance",
-        f"  {configured} person show E10000   one person, library by library",
-        f"  {configured} attention list       what was refused, and why",
-        f"  {configured} up                   the service again, without the practice rooms, which have forgotten",
-        f"  {command} demo --stay             leaves everything running: console, practice rooms, `flower`",
+        f"left behind: {folder}/ with syncsvc.db, {CONFIGURATION} and log/",
+        *(f"  {line:{width}}  {words}" for line, words in lines.items()),
     ]

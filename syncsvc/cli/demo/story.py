@@ -8,6 +8,7 @@ from typing import Any
 
 from syncsvc.cli.demo.sample import Sample
 from syncsvc.cli.demo.stage import Stage
+from syncsvc.flow.claim import LEASE
 from syncsvc.flow.record import record, write
 from syncsvc.flow.views import LibraryView, status_view
 from syncsvc.model.changes import Told
@@ -71,8 +72,8 @@ class Story:
 
     def unfold(self, *, deadline: float) -> Iterator[Moment]:
         """Tick until every library has settled or the deadline (seconds) has passed; yields what is to be seen."""
-        changes, troubles = self._changes(), list(self.sample.story["trouble"])
-        victim = dict(self.sample.story["kill"])
+        changes, troubles = self._changes(), list(self.sample.story.get("trouble", ()))
+        victim = _Victim(**self.sample.story["kill"]) if "kill" in self.sample.story else None
         told_all = False
         while self.seconds() < deadline:
             self.stage.check()
@@ -80,8 +81,9 @@ class Story:
             now = self.look()
             yield now
             troubles = [trouble for trouble in troubles if not self._strike(trouble, now)]
-            self._kill(victim, now)
-            if told_all and not troubles and all(one.quiet for one in now.values()) and "restarted" in victim:
+            if victim is not None and self._kill(victim, now):
+                victim = None
+            if told_all and not troubles and victim is None and all(one.quiet for one in now.values()):
                 return
             time.sleep(TICK)
         self.say(f"gave up waiting after {deadline:.0f} s")
@@ -126,26 +128,39 @@ class Story:
         self.say(f"{library} {trouble['says']}")
         return True
 
-    def _kill(self, victim: dict[str, Any], now: Moment) -> None:
-        """SIGKILL a worker once, and say when the supervisor has another one in its place."""
-        name = str(victim["worker"])
-        if "pid" not in victim:
-            owed = sum(one.owed for one in now.values())
-            if sum(one.settled for one in now.values()) < float(victim["at"]) * owed:
-                return
-            victim["pid"] = self.stage.kill(name)
-            if victim["pid"] is None:
-                del victim["pid"]
-                return
-            victim["since"] = self.seconds()
-            under_way = sum(one.view.in_flight for one in now.values())
-            self.say(f"{name} was killed (SIGKILL, process {victim['pid']}) with about {under_way} errands under way")
-        elif "restarted" not in victim:
-            pid = self.stage.pid(name)
-            if pid is not None and pid != victim["pid"]:
-                victim["restarted"] = pid
-                waited = self.seconds() - victim["since"]
-                self.say(f"{name} was started again as process {pid}, {waited:.1f} s later")
+    def _kill(self, victim: "_Victim", now: Moment) -> bool:
+        """SIGKILL a worker once; True as soon as the supervisor has another one in its place."""
+        if victim.pid is None:
+            owed, settled = (sum(one.owed for one in now.values()), sum(one.settled for one in now.values()))
+            if settled >= victim.at * owed:
+                victim.pid, victim.killed = self.stage.kill(victim.worker), self.seconds()
+            if victim.pid is not None:
+                self.say(
+                    f"{victim.worker} was killed (SIGKILL, process {victim.pid}); what it held is taken again when "
+                    f"its leases run out, {LEASE.total_seconds():.0f} s after they were taken"
+                )
+            return False
+        successor = self.stage.pid(victim.worker)
+        if successor is None or successor == victim.pid:
+            return False
+        self.say(f"{victim.worker} runs again as process {successor}, {self.seconds() - victim.killed:.1f} s later")
+        return True
+
+    def sabotage(self) -> None:
+        """Plant faces behind everybody's back, where the story says so: to see that the end would tell."""
+        for deed in self.sample.story.get("sabotage", ()):
+            self.stage.rooms[deed["library"]].plant(deed["plant"])
+            self.say(f"a face of {deed['plant']} was planted in {deed['library']}, behind everybody's back")
+
+
+@dataclass
+class _Victim:
+    """The worker to be killed when `at` of everything is settled; `pid` and `killed` (seconds) once it was."""
+
+    at: float
+    worker: str
+    pid: int | None = None
+    killed: float = 0.0
 
 
 def _counted(effects: Mapping[str, int]) -> str:
