@@ -36,8 +36,10 @@ def refill(house: House, name: LibraryName) -> list[Ring]:
 
 
 def _ring(tx: Transaction, shelf: Shelf, state: LibraryState, now: datetime) -> list[Ring]:
+    # A probe needs no room: claiming it closes the library to the next, and the leases of a killed worker must
+    # not keep a library shut that works again.
     probing = state.failures >= BREAKER_THRESHOLD
-    room = (1 if probing else shelf.allowance) - tx.deliveries.busy(shelf.name, now)
+    room = 1 if probing else shelf.allowance - tx.deliveries.busy(shelf.name, now)
     if room <= 0:
         return []
     rung = tx.deliveries.ring(shelf.name, room, now=now, until=now + RUNG_FOR)
