@@ -41,16 +41,17 @@ class LibraryResult:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`canonical`: where our database is not what HR's books say."""
+    """`canonical`: where our database is not what HR's books say. `takeable`: faces that no library refuses."""
 
     seconds: float
     people: int
     faces: int
+    takeable: int
     canonical: tuple[Disagreement, ...]
     libraries: tuple[LibraryResult, ...]
     effects: Mapping[str, int]
     happened: tuple[tuple[float, str], ...]
-    refused: tuple[PersonId, ...]
+    refused: tuple[PersonId, ...]  # of whom one photo each was expected to be refused
 
     @property
     def agreed(self) -> bool:
@@ -99,7 +100,7 @@ def conclude(story: Story) -> Result:
                 throttled_scripted=int(calls["throttled"]["scripted"]),
                 faults=dict(calls["faults_fired"]),
                 refused=view.attention,
-                refused_expected=len(sample.refused),
+                refused_expected=len({person for person, _ in sample.refused}),
                 unsettled=view.due + view.doubtful,
                 odd_faces=view.odd_faces,
                 disagreements=tuple(
@@ -111,6 +112,7 @@ def conclude(story: Story) -> Result:
         seconds=story.seconds(),
         people=len(canonical),
         faces=sum(len(faces) for faces in canonical.values()),
+        takeable=sum(len(faces) for faces in canonical.values()) - len(sample.refused),
         canonical=tuple(differences(sample.after, canonical)),
         libraries=tuple(libraries),
         effects=story.effects,

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from syncsvc.cli.demo.result import LibraryResult, Result
+from syncsvc.cli.demo.result import Result
 from syncsvc.cli.demo.stage import CONFIGURATION, Stage
 from syncsvc.cli.demo.story import Glance, Moment, Story
 from syncsvc.cli.output import table
@@ -56,7 +56,7 @@ class Screen:
             self.console.print(f"[dim]{at:6.1f} s[/]  {escape(words)}")
         self._said = len(story.happened)
         if self._live is not None:
-            self._live.update(Group(Text(), _bars(now)), refresh=True)
+            self._live.update(Group(Text(), _bars(now, self.console.width)), refresh=True)
         elif story.seconds() >= self._next_line:
             self._next_line = story.seconds() + PLAIN_EVERY
             parts = [f"{name} {one.settled}/{one.owed} {_state(one)}" for name, one in now.items()]
@@ -66,7 +66,8 @@ class Screen:
         """The table, what happened, and how to look further."""
         self.console.print()
         self.console.print(_final(result))
-        self.console.print()
+        for remark in _remarks(result):
+            self.console.print(escape(remark))
         _tell_disagreements(self.console, result)
         words = "[green]every library agrees[/]" if result.agreed else "[red]not every library agrees[/]"
         told = f"{result.people} people with {result.faces} faces after {sum(result.effects.values())} changes"
@@ -87,12 +88,13 @@ class Screen:
             time.sleep(0.5)
 
 
-def _bars(now: Moment) -> Table:
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("library", "", "settled", "calls", "state"):
+def _bars(now: Moment, width: int) -> Table:
+    made = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    for title in ("library", "", "settled", "calls"):
         made.add_column(title, justify="right" if title in {"settled", "calls"} else "left", no_wrap=True)
+    made.add_column("state", no_wrap=True, ratio=1)
     for name, one in now.items():
-        bar = ProgressBar(total=max(1, one.owed), completed=one.settled, width=40)
+        bar = ProgressBar(total=max(1, one.owed), completed=one.settled, width=max(8, min(40, width - 80)))
         made.add_row(name, bar, f"{one.settled}/{one.owed}", str(one.calls), _state(one))
     return made
 
@@ -114,17 +116,7 @@ def _state(one: Glance) -> str:
 
 
 def _final(result: Result) -> Table:
-    titles = (
-        "library",
-        "people",
-        "faces",
-        "calls made",
-        "throttled by our pace",
-        "throttled by script",
-        "other faults by script",
-        "refused",
-        "converged",
-    )
+    titles = ("library", "people", "faces", "calls made", "throttled by our pace", "by script", "refused", "converged")
     rows = [
         (
             one.name,
@@ -133,24 +125,25 @@ def _final(result: Result) -> Table:
             one.calls,
             one.throttled_own,
             one.throttled_scripted,
-            _other_faults(one),
-            _refused(one),
+            one.refused if one.refused == one.refused_expected else f"{one.refused}, not {one.refused_expected}",
             "yes" if one.converged else "NO",
         )
         for one in result.libraries
     ]
-    return table(titles, [*rows, ("wanted", result.people, result.faces, "", "", "", "", "", "")])
+    return table(titles, [*rows, ("wanted", result.people, result.takeable, "", 0, "", len(result.refused), "yes")])
 
 
-def _refused(one: LibraryResult) -> str:
-    if one.refused == one.refused_expected:
-        return f"{one.refused} (expected)" if one.refused else "0"
-    return f"{one.refused} (expected {one.refused_expected})"
+def _remarks(result: Result) -> Iterator[str]:
+    """What the numbers of the table mean where they might surprise."""
+    faults = [f"{one.name} {_counted(one.faults)}" for one in result.libraries if one.faults]
+    if faults:
+        yield f"answers that the script spoilt: {'; '.join(faults)}"
+    if result.refused:
+        yield f"refused, as expected: the photo without anybody on it, of {', '.join(result.refused)}"
 
 
-def _other_faults(one: LibraryResult) -> str:
-    others = {kind: count for kind, count in one.faults.items() if kind != "throttle"}
-    return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(others.items()))
+def _counted(faults: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(faults.items()))
 
 
 def _tell_disagreements(console: Console, result: Result) -> None:
