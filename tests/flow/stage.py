@@ -1,25 +1,29 @@
 """A stage for the corridor: real adapters at real sandboxes, a real database, and a clock that we move."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from dataclasses import replace as changed
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
 from sqlalchemy import select, update
 
-from syncsvc.flow.claim import claim
-from syncsvc.flow.deliver import deliver
+from syncsvc.flow.claim import LEASE, Claim, claim
+from syncsvc.flow.deliver import _run, deliver
 from syncsvc.flow.dispatch import sweep
 from syncsvc.flow.house import House, Shelf
-from syncsvc.flow.record import Recorded, record
-from syncsvc.flow.settle import Settled
+from syncsvc.flow.record import Recorded, Ring, record
+from syncsvc.flow.settle import Done, Settled, settle
+from syncsvc.flow.together import Together
 from syncsvc.library.base import FaceLibrary
 from syncsvc.library.http import Door
 from syncsvc.library.loading import library_class
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
+from syncsvc.model.errors import NoPermitError
 from syncsvc.model.keys import is_our_label, person_hash, person_key
 from syncsvc.model.people import FaceId, Held, HeldFace, LibraryName, PersonId, Photo, VendorFaceId
 from syncsvc.model.permits import Account, Unlimited, Usage
@@ -81,6 +85,15 @@ class Gatekeeper:
         return Unlimited().usage(account)
 
 
+class _Death(BaseException):
+    """What a killed worker cannot catch."""
+
+
+class _Dying(Together[Any, Any]):
+    def __call__(self, item: Any, work: Any) -> Any:
+        raise _Death
+
+
 @dataclass
 class Stage:
     """Everything of one test, with short verbs."""
@@ -134,6 +147,33 @@ class Stage:
         """A worker takes the delivery and is never heard of again."""
         row = self.row(person, library)
         assert claim(self.house, self.house.shelf(library), [row.id]).taken
+
+    def crash_at_settling(self, act: Callable[[], object]) -> None:
+        """The worker runs its errand and dies before it can write down how it went."""
+        house = self.house
+        self.house = changed(house, settling=_Dying())
+        with suppress(_Death):
+            act()
+        self.house = house
+
+    def run(self, taken: Claim) -> list[Done]:
+        """Go to the library with what was claimed, and settle nothing yet."""
+        return _run(self.house.shelf(taken.round.library), taken, time.monotonic() + LEASE.total_seconds())
+
+    def take(self, number: int, library: LibraryName = GATE) -> Claim:
+        return claim(self.house, self.house.shelf(library), [number])
+
+    def finish(self, taken: Claim) -> Settled:
+        return settle(self.house, taken.round, self.run(taken))
+
+    def rung(self) -> list[Ring]:
+        return sweep(self.house)
+
+    def open_until(self, library: LibraryName = GATE) -> datetime:
+        """When the library's breaker lets a probe through."""
+        until = self.library(library).open_until
+        assert until is not None
+        return until
 
     def quiet(self, rounds: int = 60) -> None:
         """Sweep and deliver, moving the clock on, until nothing is due any more."""
@@ -191,6 +231,10 @@ class Stage:
         with self.house.store.reading() as tx:
             return {str(one.vendor_face_id) for one in tx.bindings.held(library, [person])[person]}
 
+    def stored_pictures(self) -> set[str]:
+        with self.house.store.reading() as tx:
+            return set(tx._connection.scalars(select(photos.c.digest)))
+
     def outcomes(self, person: PersonId = ALICE) -> list[str]:
         """The attempt log's words, oldest first."""
         with self.house.store.reading() as tx:
@@ -233,15 +277,24 @@ class Stage:
 
     def reshelve(self, name: LibraryName = GATE, *, library_: FaceLibrary[Any] | None = None, **more: Any) -> None:
         """The same library under another policy, ownership, allowance or adapter."""
-        shelf = changed(self.house.shelf(name), **more, **({"library": library_} if library_ else {}))
+        before = self.house.shelf(name)
+        shelf = changed(before, library=library_ or before.library, **more)
         self.house = changed(self.house, shelves={**self.house.shelves, name: shelf})
         with self.house.store.transaction() as tx:
             told = {each: ("vendor", one.policy) for each, one in self.house.shelves.items()}
             tx.libraries.declare(told, self.clock())
 
-    def resume(self, name: LibraryName = GATE) -> None:
+    def set_state(self, state: str, name: LibraryName = GATE) -> None:
         with self.house.store.transaction() as tx:
-            tx.libraries.set_state(name, "active", self.clock())
+            tx.libraries.set_state(name, state, self.clock())
+
+    def resume(self, name: LibraryName = GATE) -> None:
+        self.set_state("active", name)
+
+    def doubt(self, person: PersonId, library: LibraryName = GATE) -> None:
+        """Have the library read before the next try."""
+        with self.house.store.transaction() as tx:
+            tx.deliveries.doubt([self.row(person, library).id])
 
     def bind(self, tx: Transaction, person: PersonId, held: Held, vendor_face_id: str) -> None:
         """Believe that the person's faces have become this one."""
@@ -251,6 +304,15 @@ class Stage:
         """One stored picture can no longer be opened."""
         with self.house.store.transaction() as tx:
             tx._connection.execute(update(photos).where(photos.c.digest == digest).values(sealed=bytes(60)))
+
+
+def refuse_once(wait: float) -> Callable[[str], None]:
+    """For a gatekeeper: no permit, the first time."""
+
+    def refuse() -> None:
+        raise NoPermitError(wait)
+
+    return once(refuse)
 
 
 def on(vendor: str) -> pytest.MarkDecorator:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from syncsvc.flow.record import record
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
@@ -11,7 +11,6 @@ from syncsvc.model.people import Face, PersonId
 from syncsvc.model.urgency import Urgency, rank
 from syncsvc.store.deliveries import Deliveries
 from syncsvc.store.people import Known
-from syncsvc.store.tables import photos as photos_table
 from tests.flow.stage import ALICE, BOB, GATE, LEFT, RIGHT, Stage, once
 from tests.vendors.photos import draw
 
@@ -25,11 +24,6 @@ def known(stage: Stage, person: PersonId = ALICE) -> Known:
 
 def faces(stage: Stage, person: PersonId = ALICE) -> dict[str, str]:
     return {one.id: one.digest for one in known(stage, person).faces}
-
-
-def pictures(stage: Stage) -> set[str]:
-    with stage.house.store.reading() as tx:
-        return set(tx._connection.scalars(select(photos_table.c.digest)))
 
 
 def count(stage: Stage, table: str) -> int:
@@ -57,7 +51,7 @@ def test_faces_given_are_exactly_these(stage: Stage) -> None:
 
     assert recorded.revision == 2
     assert faces(stage) == {RIGHT: draw(3).digest}
-    assert pictures(stage) == {draw(3).digest}
+    assert stage.stored_pictures() == {draw(3).digest}
 
 
 def test_faces_not_given_are_unchanged(stage: Stage) -> None:
@@ -83,7 +77,7 @@ def test_a_replaced_face_leaves_the_others(stage: Stage) -> None:
     stage.swap(ALICE, 0, 3)
 
     assert faces(stage) == {LEFT: draw(3).digest, RIGHT: draw(2).digest}
-    assert pictures(stage) == {draw(2).digest, draw(3).digest}
+    assert stage.stored_pictures() == {draw(2).digest, draw(3).digest}
 
 
 def test_a_replaced_face_that_was_not_there_is_added(stage: Stage) -> None:
@@ -115,7 +109,7 @@ def test_a_departure_leaves_nothing_but_a_tombstone(stage: Stage) -> None:
     assert recorded.effect == "applied"
     assert known(stage).departed_at == stage.clock()
     assert faces(stage) == {}
-    assert pictures(stage) == set()
+    assert stage.stored_pictures() == set()
     assert (row.verb, row.rank, row.wanted_faces) == ("delete", rank(Urgency.DEPARTURE, stage.clock()), 0)
     with stage.house.store.reading() as tx:
         assert tx.people.name(ALICE) is None
@@ -240,7 +234,7 @@ def test_nothing_older_than_a_departure_brings_the_person_back(stage: Stage, lat
 
     assert recorded.effect == "old_news"
     assert known(stage).departed_at is not None
-    assert (faces(stage), pictures(stage)) == ({}, set())
+    assert (faces(stage), stage.stored_pictures()) == ({}, set())
 
 
 def test_a_departure_that_overtakes_its_hire_is_remembered(stage: Stage) -> None:
@@ -260,7 +254,7 @@ def test_a_face_of_a_departed_person_is_a_late_message(stage: Stage, version: in
     recorded = stage.swap(ALICE, 0, 2, version=version)
 
     assert recorded.effect == "unchanged"
-    assert (faces(stage), pictures(stage)) == ({}, set())
+    assert (faces(stage), stage.stored_pictures()) == ({}, set())
 
 
 def test_somebody_who_is_hired_again_is_back(stage: Stage) -> None:
@@ -293,13 +287,13 @@ def test_a_face_that_nobody_ever_had_is_deleted_without_a_revision(stage: Stage)
 def test_one_picture_of_two_people_is_stored_once_and_stays_while_one_has_it(stage: Stage) -> None:
     stage.hire(ALICE, 1)
     stage.hire(BOB, 1)
-    assert pictures(stage) == {draw(1).digest}
+    assert stage.stored_pictures() == {draw(1).digest}
 
     stage.leave(ALICE)
-    assert pictures(stage) == {draw(1).digest}
+    assert stage.stored_pictures() == {draw(1).digest}
     stage.leave(BOB)
 
-    assert pictures(stage) == set()
+    assert stage.stored_pictures() == set()
 
 
 def test_a_picture_that_moves_to_another_face_stays(stage: Stage) -> None:
@@ -308,7 +302,7 @@ def test_a_picture_that_moves_to_another_face_stays(stage: Stage) -> None:
     stage.tell(Upserted(ALICE, ((RIGHT, draw(1)),)))
 
     assert faces(stage) == {RIGHT: draw(1).digest}
-    assert pictures(stage) == {draw(1).digest}
+    assert stage.stored_pictures() == {draw(1).digest}
 
 
 def test_a_picture_outlives_its_face_only_while_an_errand_may_have_sent_it(stage: Stage) -> None:
@@ -316,10 +310,10 @@ def test_a_picture_outlives_its_face_only_while_an_errand_may_have_sent_it(stage
     stage.claim_and_die()
 
     stage.swap(ALICE, 0, 2)
-    assert pictures(stage) == {draw(1).digest, draw(2).digest}
+    assert stage.stored_pictures() == {draw(1).digest, draw(2).digest}
     stage.quiet()
 
-    assert pictures(stage) == {draw(2).digest}
+    assert stage.stored_pictures() == {draw(2).digest}
     assert count(stage, "lost_faces") == 0
 
 
@@ -330,7 +324,7 @@ def test_so_it_does_for_an_errand_that_was_only_slow(stage: Stage) -> None:
     stage.deliver()
     stage.quiet()
 
-    assert pictures(stage) == {draw(2).digest}
+    assert stage.stored_pictures() == {draw(2).digest}
     stage.assert_in_sync()
 
 
