@@ -19,7 +19,7 @@ from syncsvc.model.people import LibraryName, PersonId, Revision
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import insert
 from syncsvc.store.rows import Claimed, Delivery, Ending, Owed, claimed, delivery
-from syncsvc.store.statements import BUSY, IS_OPEN, LEASES, RING, SETTLE, SINCE_WHEN_IN_DOUBT, TAKE_MORE, TAKE_THESE
+from syncsvc.store.statements import BUSY, DUE, DUE_OF_A_KIND, IS_OPEN, LEASES, RING, SETTLE, SINCE_WHEN_IN_DOUBT, TAKE
 from syncsvc.store.tables import deliveries, faces, libraries, people
 
 _d = deliveries.c
@@ -120,19 +120,16 @@ class Deliveries:
         self, library: LibraryName, ids: Sequence[int], *, lease: str, now: datetime, until: datetime
     ) -> list[Claimed]:
         """Take those of `ids` that are due and nobody else's, in a library that is open for business."""
-        return self._take(TAKE_THESE, library, lease, now, until, ids=list(ids))
+        values = {"lib": library, "now": now, "until": until, "to_lease": lease, "ids": list(ids)}
+        return [claimed(row) for row in self._connection.execute(TAKE, values)]
 
     def claim_more(
         self, library: LibraryName, verb: str, limit: int, *, lease: str, now: datetime, until: datetime
     ) -> list[Claimed]:
         """Take up to `limit` more due deliveries of the same kind, the most urgent first, to fill a bundle."""
-        return self._take(TAKE_MORE, library, lease, now, until, kind=verb, most=limit)
-
-    def _take(
-        self, statement: Any, library: LibraryName, lease: str, now: datetime, until: datetime, **which: Any
-    ) -> list[Claimed]:
-        values = {"lib": library, "now": now, "until": until, "to_lease": lease, **which}
-        return [claimed(row) for row in self._connection.execute(statement, values)]
+        due = {"lib": library, "now": now, "most": limit, "kind": verb}
+        ids = self._connection.scalars(DUE_OF_A_KIND, due).all()
+        return self.claim(library, ids, lease=lease, now=now, until=until) if ids else []
 
     def release(self, ids: Sequence[int], *, lease: str, due_at: datetime) -> None:
         """Give claimed deliveries back untried: the attempt is not counted."""
@@ -173,7 +170,8 @@ class Deliveries:
 
     def ring(self, library: LibraryName, limit: int, *, now: datetime, until: datetime) -> list[tuple[int, str]]:
         """Pick up to `limit` due deliveries, the most urgent first, and mark them as rung until `until`."""
-        rows = self._connection.execute(RING, {"lib": library, "now": now, "until": until, "most": limit}).all()
+        ids = self._connection.scalars(DUE, {"lib": library, "now": now, "most": limit}).all()
+        rows = self._connection.execute(RING, {"ids": ids, "until": until}).all() if ids else []
         return [(row.id, row.verb) for row in sorted(rows, key=lambda row: row.rank)]
 
     def busy(self, library: LibraryName, now: datetime) -> int:
