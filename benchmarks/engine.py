@@ -73,7 +73,9 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, st
                     tokens = body.split(b'name="face_tokens"')[1].split(b"\r\n")[2].count(b",") + 1
                     answer |= {"group_id": "bench", "face_removed": tokens, "face_count": 0, "failure_detail": []}
             encoded = json.dumps(answer).encode()
-            writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(encoded))
+            writer.write(
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(encoded)
+            )
             writer.write(encoded)
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
@@ -168,17 +170,34 @@ group_id = "bench"
     @contextmanager
     def workers(self, app: str, *, beat: bool) -> Iterator[None]:
         command = [sys.executable, "-m", "celery", "-A", app]
-        worker = [*command, "worker", "-P", "threads", "-c", str(THREADS), "-l", "WARNING", "--without-mingle", "--without-gossip"]
+        worker = [
+            *command,
+            "worker",
+            "-P",
+            "threads",
+            "-c",
+            str(THREADS),
+            "-l",
+            "WARNING",
+            "--without-mingle",
+            "--without-gossip",
+        ]
         log = (self.folder / "workers.log").open("ab")
         started = [
-            subprocess.Popen([*worker, "-n", f"{app}-{n}@%h"], env=self.environ, cwd=self.folder, stdout=log, stderr=log)
+            subprocess.Popen(
+                [*worker, "-n", f"{app}-{n}@%h"], env=self.environ, cwd=self.folder, stdout=log, stderr=log
+            )
             for n in range(self.processes)
         ]
         if beat:
-            started.append(subprocess.Popen([*command, "beat", "-l", "WARNING"], env=self.environ, cwd=self.folder, stdout=log, stderr=log))
+            started.append(
+                subprocess.Popen(
+                    [*command, "beat", "-l", "WARNING"], env=self.environ, cwd=self.folder, stdout=log, stderr=log
+                )
+            )
         try:
-            plain.conf.broker_url = self.redis
-            while len(plain.control.ping(timeout=1.0)) < self.processes:  # nothing is measured before all listen
+            plain.conf.update(broker_url=self.redis)
+            while len(plain.control.ping(timeout=1.0) or ()) < self.processes:  # nothing is measured before all listen
                 if any(process.poll() is not None for process in started):
                     raise SystemExit((self.folder / "workers.log").read_text("utf-8")[-2_000:])
             yield
@@ -289,8 +308,20 @@ def main() -> None:
     table = Table(title=f"{singles:,} deliveries, 20 ms vendor, {given.processes} x {THREADS} threads")
     for column in ("", "syncsvc /s", "plain task /s", "ratio", "target"):
         table.add_column(column, justify="left" if not column else "right")
-    table.add_row("enrolments, one by one", f"{single:,.0f}", f"{single_peer:,.0f}", f"{single / single_peer:.2f}", f">= {TARGET_SINGLE}")
-    table.add_row("departures, in bundles", f"{bundled:,.0f}", f"{delete_peer:,.0f}", f"{bundled / delete_peer:.2f}", f">= {TARGET_BUNDLED:.0f}")
+    table.add_row(
+        "enrolments, one by one",
+        f"{single:,.0f}",
+        f"{single_peer:,.0f}",
+        f"{single / single_peer:.2f}",
+        f">= {TARGET_SINGLE}",
+    )
+    table.add_row(
+        "departures, in bundles",
+        f"{bundled:,.0f}",
+        f"{delete_peer:,.0f}",
+        f"{bundled / delete_peer:.2f}",
+        f">= {TARGET_BUNDLED:.0f}",
+    )
     Console().print(table)
 
 
