@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -66,7 +66,8 @@ def _run(sample: "Sample", folder: Path, screen: "Screen", *, deadline: float, s
         result = conclude(story)
         screen.conclude(result, folder, _command())
         if stay:
-            screen.stay(stage)
+            with suppress(KeyboardInterrupt):  # here it is the end that was announced
+                screen.stay(stage)
     return result
 
 
