@@ -13,6 +13,8 @@ from syncsvc.cli.ports import check_port
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.settings import secret_keys
 
+_RESEALED_AT_ONCE = 200
+
 db = typer.Typer(help="The database's schema.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -61,6 +63,21 @@ def check_drift(context: typer.Context) -> None:
     if differences:
         raise SyncsvcError("migrations and tables differ:\n" + "\n".join(f"  {one}" for one in differences))
     say("migrations and tables agree")
+
+
+@db.command()
+def reseal(context: typer.Context) -> None:
+    """Seal everything anew that was sealed with an older photo_key; after it the old key may go."""
+    store = desk(context).store
+    done = 0
+    while True:
+        with store.transaction() as tx:
+            batch = tx.photos.reseal(_RESEALED_AT_ONCE) + tx.people.reseal_names(_RESEALED_AT_ONCE)
+        if not batch:
+            break
+        done += batch
+        say(f"{done:,} resealed so far")
+    say("everything is sealed with the first key of photo_key")
 
 
 def sandbox(

@@ -20,12 +20,13 @@ _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to a vendor as the attempt log keeps it; no address, no body."""
+    """One request to a vendor as the attempt log keeps it; no address, no body. `waited`: seconds for a permit."""
 
     operation: str
     outcome: str
     seconds: float
     request_id: str | None = None
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Door:
             raise NoPermitError(0.0, "the lease is nearly over")
         silence = UncertainError if changes else UnavailableError
         response: httpx.Response | None = None
-        started = time.monotonic()
+        asked = started = time.monotonic()
         outcome = "ok"
         try:
             with self.limiter.permit(self.account, operation, patience=PATIENCE):
@@ -105,7 +106,7 @@ class Door:
         finally:
             if outcome != "no_permit":
                 told = request_id(response) if response is not None else None
-                self.journal.append(Call(operation, outcome, time.monotonic() - started, told))
+                self.journal.append(Call(operation, outcome, time.monotonic() - started, told, started - asked))
 
 
 def make_client(timeout: float) -> httpx.Client:

@@ -54,5 +54,6 @@ def _count(library: LibraryName, settled: Settled) -> None:
     metrics = service().metrics
     for call in settled.calls:
         metrics.called(library, call.operation, call.outcome, call.seconds)
+        metrics.waited(library, call.waited)
     for seconds in settled.converged:
         metrics.converged(library, seconds)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
 
 from syncsvc.model.keys import person_key
 from syncsvc.model.people import Digest, Face, FaceId, Person, PersonId, Revision
 from syncsvc.store.dialect import insert
 from syncsvc.store.photos import unseal
 from syncsvc.store.tables import faces, lost_faces, people, photos
-from syncsvc.store.vault import Vault
+from syncsvc.store.vault import KEY_ID_LENGTH, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,16 @@ class People:
     def name(self, person: PersonId) -> str | None:
         sealed = self._connection.scalar(select(people.c.sealed_name).where(people.c.id == person))
         return self._vault.open(sealed, purpose="name", about=person).decode() if sealed else None
+
+    def reseal_names(self, limit: int) -> int:
+        """Seal up to `limit` names anew that were sealed with an older key; returns how many."""
+        older = func.substr(people.c.sealed_name, 1, KEY_ID_LENGTH) != self._vault.current
+        rows = self._connection.execute(select(people.c.id, people.c.sealed_name).where(older).limit(limit)).all()
+        for row in rows:
+            plain = self._vault.open(row.sealed_name, purpose="name", about=row.id)
+            sealed = self._vault.seal(plain, purpose="name", about=row.id)
+            self._connection.execute(update(people).where(people.c.id == row.id).values(sealed_name=sealed))
+        return len(rows)
 
     def amend(
         self,

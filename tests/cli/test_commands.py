@@ -230,3 +230,7 @@ def test_a_process_without_its_embedded_redis_says_who_runs_it(run: Run) -> None
 
     assert ended.code == 1
     assert "the embedded Redis is not running; `syncsvc up` runs it" in ended.err
+
+
+def test_a_rotated_key_is_finished_by_one_command(run: Run, alice: str) -> None:
+    assert run("db", "reseal").out.splitlines() == ["everything is sealed with the first key of photo_key"]

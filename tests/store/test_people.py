@@ -207,6 +207,25 @@ def test_rotation_seals_anew_until_nothing_needs_the_old_key(store: Store, clock
     assert resealed == [2, 2, 1, 0]
 
 
+def test_rotation_seals_names_anew_as_well(store: Store, clock: MovableClock) -> None:
+    with store.transaction() as tx:
+        tx.people.lock(ALICE, clock())
+        tx.people.amend(ALICE, Revision(1), clock(), version=None, departed=False, name=NAME)
+        tx.people.lock(BOB, clock())
+    new = bytes([9]) * 32
+    rotated = Store(store.url, Vault([new, PHOTO_KEY]))
+
+    with rotated.transaction() as tx:
+        resealed = [tx.people.reseal_names(10), tx.people.reseal_names(10)]
+    rotated.close()
+
+    only_new = Store(store.url, Vault([new]))
+    with only_new.reading() as tx:
+        assert tx.people.name(ALICE) == NAME
+    only_new.close()
+    assert resealed == [1, 0]
+
+
 def test_a_photo_under_a_lost_key_says_so_and_shows_nothing(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         digest = tx.photos.keep(photo(1), clock())
