@@ -1,7 +1,7 @@
 """Writes down a change and, in the same stroke, what every library is now owed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -45,7 +45,7 @@ class Wish:
     new: dict[FaceId, Source]
     kept: frozenset[FaceId]
     departed: bool = False
-    name: str | None = None
+    name: str | None = field(default=None, repr=False)
 
 
 def record(house: House, told: Told, *, ring: bool = True) -> Recorded:

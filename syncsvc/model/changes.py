@@ -1,6 +1,6 @@
 """What the outside can tell us about a person, in our words."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from syncsvc.model.people import FaceId, PersonId, Source
 
@@ -11,7 +11,7 @@ class Upserted:
 
     person: PersonId
     faces: tuple[tuple[FaceId, Source], ...] | None = None
-    name: str | None = None
+    name: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
