@@ -2,14 +2,14 @@
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from syncsvc.flow.house import House, Shelf
 from syncsvc.library.base import FaceLibrary, LibraryOptions, account_for
-from syncsvc.library.http import Door, make_client
+from syncsvc.library.http import CONNECT_TIMEOUT, Door, make_client
 from syncsvc.library.loading import library_class, vendor_names
 from syncsvc.limits.redis_limiter import RedisLimiter, connect
 from syncsvc.model.errors import SettingsError
@@ -94,7 +94,10 @@ def _configured(settings: Settings) -> list[tuple[LibrarySettings, type[FaceLibr
 def _shelves(settings: Settings, limiter: Limiter, links: Links) -> dict[LibraryName, Shelf]:
     shelves: dict[LibraryName, Shelf] = {}
     for library, kind, options in _configured(settings):
-        account = account_for(kind, _account_key(library, kind, options), library.rate, library.concurrency)
+        account = replace(
+            account_for(kind, _account_key(library, kind, options), library.rate, library.concurrency),
+            longest_call=CONNECT_TIMEOUT + library.timeout + 2.0,
+        )
         door = Door(make_client(library.timeout), library.base_url, account, limiter, timeout=library.timeout)
         name = LibraryName(library.name)
         shelves[name] = Shelf(

@@ -121,7 +121,7 @@ def upgrade() -> None:
         sa.Column("due_at", INSTANT, nullable=False),
         sa.Column("busy_until", INSTANT, nullable=True),
         sa.Column("leased_until", INSTANT, nullable=True),
-        sa.Column("lease", sa.String(length=32), nullable=True),
+        sa.Column("lease", sa.Text(), nullable=True),
         sa.Column("leased_revision", sa.BigInteger(), nullable=True),
         sa.Column("leased_faces", sa.Integer(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),

@@ -44,7 +44,7 @@ def claim(house: House, shelf: Shelf, deliveries: Sequence[int]) -> Claim:
 
 def _claim_all(house: House, asked: Sequence[Asked]) -> list[Claim]:
     now = house.clock()
-    lease = uuid.uuid4().hex
+    lease = f"{house.holder}/{uuid.uuid4().hex}"
     claims: dict[int, Claim] = {}
     with house.store.transaction() as tx:
         for shelf in {id(one.shelf): one.shelf for one in asked}.values():

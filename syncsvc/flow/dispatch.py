@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from syncsvc.flow.holder import is_dead
 from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.record import RUNG_FOR, Ring
 from syncsvc.model.people import LibraryName
@@ -17,7 +18,10 @@ def sweep(house: House) -> list[Ring]:
     rings: list[Ring] = []
     with house.store.reading() as tx:
         states = {state.name: state for state in tx.libraries.all()}
+        orphans = [lease for lease in tx.deliveries.leases() if is_dead(lease.rpartition("/")[0])]
     with house.store.transaction() as tx:
+        if orphans:  # a worker of this machine was killed: its errands need not wait for their leases to run out
+            tx.deliveries.end_leases(orphans, now)
         tx.deliveries.exhaust(now)
     for shelf in house.shelves.values():
         state = states.get(shelf.name)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from syncsvc.flow.holder import this_process
 from syncsvc.flow.together import Together
 from syncsvc.library.base import FaceLibrary
 from syncsvc.model.errors import NotFoundError
@@ -38,6 +39,7 @@ class House:
     shelves: Mapping[LibraryName, Shelf]
     limiter: Limiter
     clock: Clock
+    holder: str = field(default_factory=this_process)
     claims: Together[Any, Any] = field(default_factory=Together)
     settling: Together[Any, Any] = field(default_factory=Together)
 

@@ -7,11 +7,10 @@
 -- and for every rate a set of answered calls, scored by the instant they stop counting.
 --
 -- KEYS  per scope: state, flying, promised, then one set per window that has a period
--- ARGV  verb, now ('' = Redis TIME), id, span, since, then per scope: number of windows and for each of them
+-- ARGV  verb, now ('' = Redis TIME), id, span, since, lease, then per scope: number of windows and for each of them
 --       permits, period, spacing. All times are whole microseconds.
 
 local SECOND = 1e6
-local LEASE = 60 * SECOND        -- a call not heard of for so long belonged to a process that died
 local GRACE = 2 * SECOND         -- so did a reservation this much past its instant
 local SHORT = 60 * SECOND        -- longer windows (a day's quota) survive a flushed Redis by luck only
 local DRIFT = 1.0005             -- two machines' clocks may run apart by 500 ppm while one is being slewed
@@ -25,6 +24,7 @@ local REFUSED, PROMISED, ENTERED = 0, 1, 2
 
 local verb, now, id = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local span, since = tonumber(ARGV[4]), tonumber(ARGV[5])
+local LEASE = tonumber(ARGV[6])   -- a call not heard of for so long belonged to a process that died
 if not now then
   local time = redis.call('TIME')
   now = time[1] * SECOND + time[2]
@@ -64,7 +64,7 @@ end
 local function hold(scope, window) return math.max(0, window.period * DRIFT - credit(scope)) end
 
 local function read_scopes()
-  local scopes, key, arg = {}, 1, 6
+  local scopes, key, arg = {}, 1, 7
   while ARGV[arg] do
     local scope = {keys = {KEYS[key], KEYS[key + 1], KEYS[key + 2]}, state = {}, windows = {}, longest = 0}
     key = key + 3

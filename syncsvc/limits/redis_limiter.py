@@ -45,7 +45,8 @@ class RedisLimiter:
 
     One clock rules, Redis' own; `clock` (seconds) and `sleep` replace time in tests. `client` should have short socket
     timeouts (see `connect`); it may be shared by threads. Keys begin with `prefix`, carry the account's key as cluster
-    hash tag and expire by themselves. A process that dies in a call gives its place back after 60 s.
+    hash tag and expire by themselves. A process that dies in a call gives its place back after the account's
+    `longest_call`.
     """
 
     def __init__(
@@ -127,7 +128,7 @@ class RedisLimiter:
         last_used = self._last_used.get(account.key)
         since = -1 if last_used is None else _micros(self._now() - last_used)
         keys: list[str] = []
-        arguments: list[str | int] = [verb, now, call, _micros(span), since]
+        arguments: list[str | int] = [verb, now, call, _micros(span), since, _micros(account.longest_call)]
         for scope in scopes:
             base = f"{self._prefix}{{{account.key}}}:{scope}"
             windows = _windows(account, scope)

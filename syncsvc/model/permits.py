@@ -22,13 +22,15 @@ class Account:
     """One credential at one vendor's host: what shares one limit.
 
     `rates` count all calls together, `operation_rates` those of one operation class; `concurrency` caps
-    calls that are under way, None where the vendor has no such limit.
+    calls that are under way, None where the vendor has no such limit. A call that is not heard of for
+    `longest_call` seconds belonged to a process that died.
     """
 
     key: str
     rates: tuple[Rate, ...] = ()
     operation_rates: Mapping[str, tuple[Rate, ...]] = field(default_factory=lambda: NO_RATES)
     concurrency: int | None = None
+    longest_call: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,7 +163,9 @@ class LibrarySettings(Section):
         default=None, description='like "20/s" or "20/s, 10000/d"'
     )
     concurrency: int | None = Field(default=None, ge=1, le=1000, description="1 to 1000: calls under way at once")
-    timeout: float = Field(default=10.0, gt=0, le=300, description="seconds for one call, at most 300")
+    timeout: float = Field(
+        default=10.0, gt=0, le=30, description="seconds for one call, at most 30: an errand's lease is 45"
+    )
     options: Mapping[str, Annotated[Any, BeforeValidator(references.secret_if_reference)]] = Field(
         default_factory=dict, description="a table of the vendor's own keys"
     )

@@ -1,6 +1,6 @@
 """The outbox: what each library is owed for each person. The row is the truth, the bell is only a bell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -182,6 +182,16 @@ class Deliveries:
         """How many are under way at this moment."""
         mine = (_d.library == library) & _d.busy_until.is_not(None) & (_d.leased_until > now)
         return int(self._connection.scalar(select(func.count()).where(mine)) or 0)
+
+    def leases(self) -> set[str]:
+        """The leases that somebody holds."""
+        held = select(_d.lease).where(_d.busy_until.is_not(None), _d.lease.is_not(None)).distinct()
+        return set(self._connection.scalars(held))
+
+    def end_leases(self, leases: Collection[str], now: datetime) -> int:
+        """Let these leases run out at once: their holder is dead. What they were for is read before the next try."""
+        dead = update(deliveries).where(_d.busy_until.is_not(None), _d.lease.in_(list(leases)))
+        return self._connection.execute(dead.values(leased_until=now, busy_until=None)).rowcount
 
     def exhaust(self, now: datetime) -> int:
         """Close deliveries whose worker died on their last attempt; returns how many."""

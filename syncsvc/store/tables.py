@@ -146,7 +146,7 @@ deliveries = Table(
     Column("due_at", Instant, nullable=False),
     Column("busy_until", Instant),  # rung or leased: not to be rung again before
     Column("leased_until", Instant),
-    Column("lease", String(32)),
+    Column("lease", Text),  # who holds it, "/", and what tells this lease from their others
     Column("leased_revision", BigInteger),
     Column("leased_faces", Integer),
     Column("attempts", Integer, nullable=False, server_default="0"),
