@@ -1,14 +1,18 @@
 """Rings the bell: picks what is due, the most urgent first, as much as each library can take in about a second."""
 
+import math
 from datetime import datetime
 
 from syncsvc.flow.holder import is_dead
 from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.record import RUNG_FOR, Ring
+from syncsvc.model.errors import NoPermitError
 from syncsvc.model.people import LibraryName
 from syncsvc.model.urgency import BREAKER_THRESHOLD
 from syncsvc.store import Transaction
 from syncsvc.store.libraries import LibraryState
+
+AT_LEAST = 2  # errands rung for a library however slow it is
 
 
 def sweep(house: House) -> list[Ring]:
@@ -26,24 +30,36 @@ def sweep(house: House) -> list[Ring]:
     for shelf in house.shelves.values():
         state = states.get(shelf.name)
         if state is not None and _open(state, now):
+            allowance = _allowance(house, shelf)
             with house.store.transaction() as tx:
-                rings += _ring(tx, shelf, state, now)
+                rings += _ring(tx, shelf, state, allowance, now)
     return rings
 
 
 def refill(house: House, name: LibraryName) -> list[Ring]:
     """The same for one library, between two sweeps, so that it never runs dry."""
     shelf, now = house.shelf(name), house.clock()
+    allowance = _allowance(house, shelf)
     with house.store.transaction() as tx:
         state = tx.libraries.get(name)
-        return _ring(tx, shelf, state, now) if state is not None and _open(state, now) else []
+        return _ring(tx, shelf, state, allowance, now) if state is not None and _open(state, now) else []
 
 
-def _ring(tx: Transaction, shelf: Shelf, state: LibraryState, now: datetime) -> list[Ring]:
+def _allowance(house: House, shelf: Shelf) -> int:
+    """How much may be rung or under way: less while the vendor has us slow down, nothing while nobody counts."""
+    try:
+        usage = house.limiter.usage(shelf.library.door.account)
+    except NoPermitError:
+        return 0
+    # Never nothing: it may be one operation class that is closed, and departures may need another.
+    return shelf.allowance if usage.pace >= 1 else max(AT_LEAST, math.ceil(shelf.allowance * usage.pace))
+
+
+def _ring(tx: Transaction, shelf: Shelf, state: LibraryState, allowance: int, now: datetime) -> list[Ring]:
     # A probe needs no room: claiming it closes the library to the next, and the leases of a killed worker must
     # not keep a library shut that works again.
     probing = state.failures >= BREAKER_THRESHOLD
-    room = 1 if probing else shelf.allowance - tx.deliveries.busy(shelf.name, now)
+    room = min(1, allowance) if probing else allowance - tx.deliveries.busy(shelf.name, now)
     if room <= 0:
         return []
     rung = tx.deliveries.ring(shelf.name, room, now=now, until=now + RUNG_FOR)

@@ -1,5 +1,6 @@
 """The bell: whatever is due is found again, the most urgent first, as much as a library takes at once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,8 +10,9 @@ from syncsvc.flow.deliver import deliver
 from syncsvc.flow.dispatch import refill, sweep
 from syncsvc.flow.record import RUNG_FOR
 from syncsvc.model.changes import Departed, FaceReplaced
-from syncsvc.model.errors import NotFoundError
+from syncsvc.model.errors import NoPermitError, NotFoundError
 from syncsvc.model.people import LibraryName, PersonId
+from syncsvc.model.permits import Account, Limiter, Unlimited, Usage
 from syncsvc.store import Store
 from tests.conftest import MovableClock
 from tests.flow.stage import ALICE, BOB, GATE, LEFT, YARD, Stage, on, staged
@@ -191,3 +193,30 @@ def test_refilling_a_library_that_is_not_configured_says_so(stage: Stage) -> Non
 def test_an_empty_house_has_nothing_to_ring_for(stage: Stage) -> None:
     assert sweep(stage.house) == []
     assert refill(stage.house, GATE) == []
+
+
+def test_less_is_rung_while_the_vendor_has_us_slow_down_and_nothing_while_nobody_counts(stage: Stage) -> None:
+    hire_everybody(stage)
+    stage.reshelve(allowance=10)
+
+    def rung(limiter: Limiter) -> int:
+        rings = sweep(replace(stage.house, limiter=limiter))
+        stage.clock.advance(RUNG_FOR.total_seconds())
+        return len(rings)
+
+    assert rung(Paced(1.0)) == 10
+    assert rung(Paced(0.31)) == 4
+    assert rung(Paced(0.05)) == 2
+    assert rung(Paced(None)) == 0
+
+
+class Paced(Unlimited):
+    """A limiter at this pace; None: it cannot be asked."""
+
+    def __init__(self, pace: float | None) -> None:
+        self.pace = pace
+
+    def usage(self, account: Account) -> Usage:
+        if self.pace is None:
+            raise NoPermitError(1.0, "the limiter cannot be reached")
+        return replace(super().usage(account), pace=self.pace)
