@@ -69,8 +69,7 @@ def replace_one(shelf: Shelf, library: FaceLibrary[Any], errand: Errand) -> Ende
         seen = _look_first(shelf, library, errand)
     except ErrandError as error:
         return _ended_early(errand, errand, error)
-    # Under `upsert-only` nothing leaves: what is unwanted is kept out of the plan and stays held.
-    kept = unwanted(seen.person.faces, seen.held) if shelf.policy == "upsert-only" else ()
+    kept = _kept(shelf, seen.person, seen.held)  # out of the plan, and held all the same
     try:
         reading = library.replace(seen.person, tuple(face for face in seen.held if face not in kept))
     except ErrandError as error:
@@ -96,11 +95,18 @@ def delete_some(shelf: Shelf, library: FaceLibrary[Any], errands: Sequence[Erran
         if isinstance(answer, ErrandError):
             ended.append(_ended_early(errand, seen, answer))
         else:
-            # What `upsert-only` keeps is not wanted and not in the way.
-            kept = unwanted(seen.person.faces, answer.held) if shelf.policy == "upsert-only" else ()
+            kept = _kept(shelf, seen.person, answer.held)
             left = tuple(face for face in answer.held if face not in kept)
             ended.append(_applied(shelf, errand, seen, answer, complete=agrees(seen.person.faces, left)))
     return ended
+
+
+def _kept(shelf: Shelf, person: Person, held: Held) -> Held:
+    """What stays although it is unwanted: under `upsert-only` all of it, but for a wanted face's former pictures."""
+    if shelf.policy != "upsert-only":
+        return ()
+    wanted = {face.id for face in person.faces}
+    return tuple(face for face in unwanted(person.faces, held) if face.face_id not in wanted)
 
 
 def _removed(

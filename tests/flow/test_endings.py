@@ -1,5 +1,6 @@
 """Endings: what each thing that a vendor can say makes of a delivery, and what the library holds after it."""
 
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -496,13 +497,21 @@ def test_a_face_deletion_goes_first_and_leaves_the_pending_replacement_due(every
 
 
 def test_no_transaction_is_open_while_the_vendor_thinks(stage: Stage) -> None:
+    """Somebody else can write to the same database, of which one kind has a single writer."""
     stage.hire(ALICE, 1)
     recorded = []
-    stage.gatekeeper.before = once(lambda: recorded.append(stage.hire(BOB, 2)))
+    other = threading.Thread(target=lambda: recorded.append(stage.hire(BOB, 2).effect))
 
+    def meanwhile() -> None:
+        other.start()
+        other.join(5.0)
+        recorded.append("vendor answered")
+
+    stage.gatekeeper.before = once(meanwhile)
     stage.deliver()
+    other.join()
 
-    assert [one.effect for one in recorded] == ["applied"]
+    assert recorded == ["applied", "vendor answered"]
     stage.quiet()
     stage.assert_in_sync(ALICE)
     stage.assert_in_sync(BOB)
