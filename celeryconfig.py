@@ -18,7 +18,8 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a broker that is away comes back; the rows wait meanwhile
 broker_transport_options = {
     "socket_connect_timeout": 2,
-    "socket_timeout": 10,
+    "socket_timeout": 5,
+    "max_retries": 0,  # of whoever rings: the sweep rings again; a worker reconnects by the setting above
     "socket_keepalive": True,
     # A message of a killed worker is handed out again after this; it has expired by then, and the sweep
     # has found its row long before.
