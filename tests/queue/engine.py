@@ -55,6 +55,7 @@ vendor = "sophon"
 base_url = "{gate}"
 policy = "sync"
 timeout = 2
+concurrency = 100 # a killed worker's calls keep their places with the gatekeeper for a minute
 [[library]]
 name = "cloud"
 vendor = "finauth"
@@ -224,8 +225,8 @@ class Engine:
 
     def until_called(self, calls: int, seconds: float = 45.0) -> None:
         """So many calls have come to the vendors from now."""
-        before = self._calls()
-        self.wait(f"{calls} more calls", lambda: self._calls() >= before + calls, seconds)
+        before = self.calls()
+        self.wait(f"{calls} more calls", lambda: self.calls() >= before + calls, seconds)
 
     def until_settled(self, seconds: float = 60.0) -> None:
         self.wait("everything settled", lambda: not self.states(), seconds)
@@ -248,7 +249,20 @@ class Engine:
             assert httpx.get(f"{url}/_control/calls", trust_env=False).json()["throttled"]["own"] == 0, name
         assert self.gate.overlapping() == []
 
-    def _calls(self) -> int:
+    def failures(self, name: LibraryName) -> int:
+        """How often in a row the library itself has failed: what the breaker goes by."""
+        with self.house.store.reading() as tx:
+            state = tx.libraries.get(name)
+        assert state is not None
+        return state.failures
+
+    def quiet(self) -> bool:
+        """Whether the vendors were called no more for a while, longer than any call takes."""
+        before = self.calls()
+        time.sleep(1.0)
+        return self.calls() == before
+
+    def calls(self) -> int:
         return int(self.gate.calls(0)["total"]) + int(self.cloud.calls(0)["total"])
 
     def _whereabouts(self) -> str:
@@ -266,7 +280,7 @@ def engine(
         gate, cloud = WatchedGate(latency=0.1, jitter=0.05), Finauth(limits=Limits(rates=((RATE, 1.0),)), latency=0.1)
         urls = dict(zip((GATE, CLOUD), stack.enter_context(running(gate, cloud)), strict=True))
         file = folder / "syncsvc.toml"
-        broker_section = f'[broker]\nurl = "{broker}"' if broker else ""
+        broker_section = '[broker]\nurl = "env:CHAOS_BROKER"' if broker else ""
         told = CONFIGURATION.format(
             database=database, redis=redis, broker=broker_section, gate=urls[GATE], cloud=urls[CLOUD], rate=RATE
         )
@@ -277,6 +291,7 @@ def engine(
             "CHAOS_PHOTO_KEY": base64.b64encode(KEY).decode(),
             "CHAOS_API_KEY": Finauth.practice_options["api_key"],
             "CHAOS_API_SECRET": Finauth.practice_options["api_secret"],
+            "CHAOS_BROKER": broker or "",
             "PYTHONPATH": str(ROOT),
             PARENT: str(os.getpid()),
         }
