@@ -97,11 +97,16 @@ def database(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def database_url(request: pytest.FixtureRequest, database: str, tmp_path: Path) -> str:
     """A migrated database without rows."""
-    if database == "postgresql":
+    return new_database(request, database, tmp_path)
+
+
+def new_database(request: pytest.FixtureRequest, kind: str, folder: Path) -> str:
+    """The URL of a migrated database without rows, for fixtures that choose the kind themselves."""
+    if kind == "postgresql":
         url = str(request.getfixturevalue("migrated_postgres"))
         _empty(url)
         return url
-    path = tmp_path / "syncsvc.db"
+    path = folder / "syncsvc.db"
     shutil.copyfile(request.getfixturevalue("migrated_file"), path)
     return f"sqlite:///{path}"
 

@@ -215,7 +215,7 @@ def _ground(migrated_file: Path, shelf: PhotoShelf) -> None:
 
 
 STEPS = settings(
-    max_examples=30,
+    max_examples=20,
     stateful_step_count=30,
     deadline=None,
     derandomize=True,
