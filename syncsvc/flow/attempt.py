@@ -17,7 +17,7 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.outcomes import Applied, Deferred, Doubtful, Halted, Outcome, Refused
-from syncsvc.model.people import Face, Held, Person, PersonId, VendorFaceId
+from syncsvc.model.people import Face, Held, Person, PersonId, VendorFaceId, vendor_ids
 from syncsvc.model.plan import agrees, unwanted
 from syncsvc.model.report import Doubt, Reading, after_look
 from syncsvc.model.situations import Finding, Situation
@@ -33,7 +33,8 @@ class Errand:
     `doubtful`: what the library holds must be read before anything else. `foreign` are ids noted earlier
     under this person as not ours. `lost` are pictures that the person should have had since the doubt began
     and should no more: an add of one may be there all the same. `sealed` says why a picture cannot be opened.
-    `looked` is set once the library has been read.
+    `looked` is set once the library has been read, `read` to what was held then, and `vanished` to those of
+    `foreign` that are not there any more, or are ours to remove.
     """
 
     delivery: int
@@ -45,6 +46,8 @@ class Errand:
     lost: tuple[Face, ...] = ()
     sealed: str | None = None
     looked: bool = False
+    read: Held = ()
+    vanished: frozenset[VendorFaceId] = frozenset()
     findings: tuple[Finding, ...] = ()
 
 
@@ -52,7 +55,8 @@ class Errand:
 class Ended:
     """An errand with its outcome. `errand.held` stays what was held before, `held` is what is held now.
 
-    `lost_adds`: so many faces at most may be there without our knowing, because no answer told of them.
+    `lost_adds`: so many faces at most may be there without our knowing, because no answer told of them. `seen`
+    is the errand after the library was read.
     """
 
     errand: Errand
@@ -61,6 +65,7 @@ class Ended:
     held: Held
     findings: tuple[Finding, ...]
     lost_adds: int = 0
+    seen: Errand | None = None
 
 
 def replace_one(shelf: Shelf, library: FaceLibrary[Any], errand: Errand) -> Ended:
@@ -150,21 +155,33 @@ def _look_first(shelf: Shelf, library: FaceLibrary[Any], errand: Errand) -> Erra
         for face in errand.person.faces + errand.lost:
             if (face.id, face.digest) not in bound:
                 library.retract(errand.person, face)
-    return replace(errand, held=reading.held, findings=reading.findings, looked=True)
+    there = vendor_ids(seen.faces)
+    vanished = errand.foreign - there if seen.complete else frozenset()
+    return replace(
+        errand,
+        held=reading.held,
+        findings=reading.findings,
+        looked=True,
+        read=tuple(face for face in reading.held if face.vendor_face_id in there),
+        vanished=vanished | (errand.foreign & there) if shelf.owned else vanished,
+    )
 
 
 def _applied(shelf: Shelf, errand: Errand, seen: Errand, reading: Reading, *, complete: bool) -> Ended:
-    findings = (*seen.findings, *reading.findings)
     strangers = any(finding.situation is Situation.FOREIGN for finding in reading.findings)
+    outcome: Outcome = Applied(complete)
     if reading.doubtful:
         words = "the library's answer does not fit what was asked; its faces of this person are read next"
-        return Ended(errand, Doubtful("answer_does_not_fit", words), seen.looked, reading.held, findings, lost_adds=1)
-    if strangers and shelf.owned and shelf.policy == "sync":
+        outcome = Doubtful("answer_does_not_fit", words)
+    elif strangers and shelf.owned and shelf.policy == "sync":
         words = "the library lists a face that should not be in it; the person's faces are read and it is removed"
-        return Ended(errand, Doubtful("stray_listed", words), seen.looked, reading.held, findings)
-    return Ended(errand, Applied(complete), seen.looked, reading.held, findings)
+        outcome = Doubtful("stray_listed", words)
+    findings = (*seen.findings, *reading.findings)
+    lost_adds = 1 if reading.doubtful else 0
+    return Ended(errand, outcome, seen.looked, reading.held, findings, lost_adds, seen)
 
 
 def _ended_early(errand: Errand, seen: Errand, error: ErrandError, *, lost_adds: int = 0) -> Ended:
     held = seen.held if error.held is None else error.held
-    return Ended(errand, outcome_of(error), seen.looked, held, (*seen.findings, *error.findings), lost_adds)
+    findings = (*seen.findings, *error.findings)
+    return Ended(errand, outcome_of(error), seen.looked, held, findings, lost_adds, seen)

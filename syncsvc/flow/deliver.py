@@ -10,7 +10,7 @@ from syncsvc.flow.claim import LEASE, Claim, claim
 from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.settle import Done, Round, Settled, settle
 from syncsvc.library.http import Call
-from syncsvc.model.outcomes import Deferred, Doubtful
+from syncsvc.model.outcomes import Deferred, Doubtful, Halted
 from syncsvc.model.people import LibraryName
 
 SETTLING = 5.0  # seconds of the lease that are kept for writing down how it went
@@ -90,7 +90,7 @@ def _tell(round_: Round, settled: Settled) -> None:
             attempts=settlement.attempts,
         )
     if settled.halted:
-        detail = settled.deliveries[0][1].detail
+        detail = next(ends.detail for done, ends in settled.deliveries if isinstance(done.ended.outcome, Halted))
         log.error(
             "library halted", library=round_.library, detail=detail, mend=f"syncsvc library resume {round_.library}"
         )

@@ -90,7 +90,7 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
     ]
     rows.sort(key=lambda row: row[1].claimed.id)  # everybody locks in this order
 
-    def write(tx: Transaction) -> set[LibraryName]:
+    def write(tx: Transaction) -> set[int]:
         tx.bindings.settle([_became(one.round, each) for one, each, _ in rows if each.changed], now)
         for one, each, settlement in rows:
             _note(tx, one.round, each, settlement, now)
@@ -100,7 +100,7 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
         for lost in tx.deliveries.settle(ends, now):
             tx.deliveries.look_again(lost, now)
         tx.attempts.log([_attempt(one.round, each, now) for one, each, _ in rows])
-        return {one.round.library for one in finished if _judge_library(tx, one.round, one.done, now)}
+        return {place for place, one in enumerate(finished) if _judge_library(tx, one.round, one.done, now)}
 
     halted = house.store.patiently(write)
     for person in sorted({each.claimed.person for _, each, ends in rows if each.claimed.lost and not ends.doubt}):
@@ -108,10 +108,10 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
     return [
         Settled(
             tuple((each, settlement) for other, each, settlement in rows if other is one),
-            one.round.library in halted,
+            place in halted,
             now,
         )
-        for one in finished
+        for place, one in enumerate(finished)
     ]
 
 
@@ -121,8 +121,10 @@ def _became(round_: Round, one: Done) -> Became:
 
 def _note(tx: Transaction, round_: Round, one: Done, settlement: Settlement, now: datetime) -> None:
     claimed, ended = one.claimed, one.ended
-    if ended.looked:
-        tx.bindings.verify(round_.library, claimed.person, ended.held, now)
+    if ended.looked and ended.seen is not None:
+        there = tuple(face for face in ended.held if face.vendor_face_id in vendor_ids(ended.seen.read))
+        tx.bindings.verify(round_.library, claimed.person, there, now)
+        tx.situations.forget(round_.library, claimed.person, ended.seen.vanished)
     if claimed.noted and settlement.state == "synced":
         tx.situations.clear(round_.library, claimed.person)
     if odd := [finding for finding in ended.findings if not _mended(finding, ended, settlement)]:

@@ -48,6 +48,12 @@ class Situations:
         kept = [situation.value for situation in keep]
         self._connection.execute(delete(situations).where(mine, situations.c.situation.not_in(kept)))
 
+    def forget(self, library: LibraryName, person: PersonId, faces: Collection[VendorFaceId]) -> None:
+        """These need not be noted any more, whatever they were."""
+        if faces:
+            mine = (situations.c.library == library) & (situations.c.person_id == person)
+            self._connection.execute(delete(situations).where(mine, situations.c.vendor_face_id.in_(sorted(faces))))
+
     def foreign(self, library: LibraryName, people: Collection[PersonId]) -> dict[PersonId, frozenset[VendorFaceId]]:
         """Vendor ids noted under these people as not ours."""
         rows = self._connection.execute(

@@ -231,6 +231,11 @@ class Stage:
         with self.house.store.reading() as tx:
             return {str(one.vendor_face_id) for one in tx.bindings.held(library, [person])[person]}
 
+    def verified(self, person: PersonId = ALICE, library: LibraryName = GATE) -> dict[str, datetime | None]:
+        """The vendor's id of each held face -> when it was last read."""
+        with self.house.store.reading() as tx:
+            return {str(one.vendor_face_id): at for one, at in tx.bindings.of_person(person)[library]}
+
     def stored_pictures(self) -> set[str]:
         with self.house.store.reading() as tx:
             return set(tx._connection.scalars(select(photos.c.digest)))

@@ -8,12 +8,13 @@ import pytest
 
 from syncsvc.flow.claim import LEASE, claim
 from syncsvc.flow.deliver import deliver
-from syncsvc.flow.settle import settle
+from syncsvc.flow.settle import _Finished, _settle_all, settle
 from syncsvc.flow.together import Together
 from syncsvc.model.people import PersonId
 from syncsvc.store.attempts import Attempt, Attempts
 from syncsvc.store.engine import DatabaseUnavailableError
-from tests.flow.stage import ALICE, GATE, Stage
+from tests.flow.stage import ALICE, GATE, Stage, open_library
+from tests.vendors.photos import PhotoShelf
 
 PEOPLE = [PersonId(f"person-{number}") for number in range(12)]
 
@@ -109,6 +110,20 @@ def test_rounds_that_are_settled_together_keep_their_own_endings(stage: Stage) -
         list(pool.map(lambda pair: settle(stage.house, pair[0].round, pair[1]), zip(taken, done, strict=True)))
 
     assert [row.state for row in stage.rows()] == ["synced", "doubtful", "synced"]
+
+
+def test_of_rounds_that_halt_a_library_together_one_tells_of_it(stage: Stage, shelf: PhotoShelf) -> None:
+    right = stage.house.shelf(GATE).library
+    stage.reshelve(library_=open_library("finauth", right.door, shelf, api_secret="another-secret"))
+    for number, person in enumerate(PEOPLE[:3]):
+        stage.hire(person, number)
+    taken = [claim(stage.house, stage.house.shelf(GATE), [row.id]) for row in stage.rows()]
+    finished = [_Finished(one.round, stage.run(one)) for one in taken]
+
+    settled = _settle_all(stage.house, finished)
+
+    assert [one.halted for one in settled] == [True, False, False]
+    assert [row.attempts for row in stage.rows()] == [0, 0, 0]
 
 
 # --- the counter --------------------------------------------------------------------------------------------------

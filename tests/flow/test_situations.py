@@ -148,7 +148,41 @@ def test_in_a_library_of_ours_an_unknown_face_in_the_answer_goes(stage: Stage) -
     stage.quiet()
 
     assert stray not in stage.room.world.faces
+    assert told(stage) == {}
     stage.assert_in_sync()
+
+
+@on("sophon")
+def test_a_stranger_who_has_left_is_no_longer_noted(stage: Stage) -> None:
+    stage.hire(ALICE, 1, 2)
+    stage.quiet()
+    stranger = stage.plant()
+    stage.drop(ALICE, 0)
+    stage.quiet()
+    assert told(stage) == {stranger: Situation.FOREIGN}
+
+    stage.room.remove(stranger)
+    stage.swap(ALICE, 1, 3)
+    stage.doubt(ALICE)
+    stage.quiet()
+
+    assert told(stage) == {}
+    stage.assert_in_sync()
+
+
+def test_only_faces_that_were_read_count_as_verified(everywhere: Stage) -> None:
+    stage = everywhere
+    stage.hire(ALICE, 1)
+    stage.quiet()
+    stage.swap(ALICE, 1, 2)
+    stage.doubt(ALICE)
+    stage.quiet()
+
+    verified = stage.verified()
+
+    by_digest = {one.digest: verified[one.vendor_face_id] for one in stage.there()}
+    assert by_digest[draw(1).digest] is not None
+    assert by_digest[draw(2).digest] is None
 
 
 @pytest.mark.parametrize("everywhere", SHOWING, indirect=True)
