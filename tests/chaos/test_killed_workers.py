@@ -43,6 +43,19 @@ def test_workers_killed_in_the_middle_of_errands_lose_nothing_and_leave_nothing(
     running.assert_agreed()
 
 
+def test_a_killed_workers_call_that_the_vendor_still_works_on_is_not_made_twice(running: Engine) -> None:
+    running.cloud.thinks = 1.5
+    first, _ = running.worker(threads=4), running.worker(threads=4)
+    running.beat()
+    running.tell(running.books.hires())
+
+    running.wait("adds under way", lambda: running.cloud.adds_under_way > 4)
+    first.kill()
+    running.until_settled()
+
+    running.assert_agreed()
+
+
 def test_a_killed_beat_and_two_beats_at_once_change_nothing(running: Engine) -> None:
     running.worker()
     running.worker()

@@ -1,5 +1,6 @@
 """The whole engine as real processes on servers of the test's own, and the books it is compared with."""
 
+import asyncio
 import base64
 import itertools
 import os
@@ -24,7 +25,7 @@ from syncsvc.flow.record import record
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
 from syncsvc.model.people import FaceId, LibraryName, PersonId
 from syncsvc.model.permits import Unlimited
-from syncsvc.sandbox.base import Limits, Sandbox
+from syncsvc.sandbox.base import Limits
 from syncsvc.sandbox.finauth import Sandbox as Finauth
 from syncsvc.sandbox.serve import running
 from syncsvc.sandbox.sophon import Sandbox as Sophon
@@ -55,7 +56,7 @@ vendor = "sophon"
 base_url = "{gate}"
 policy = "sync"
 timeout = 2
-concurrency = 100 # a killed worker's calls keep their places with the gatekeeper for a minute
+concurrency = 100 # a killed worker's calls keep their places with the gatekeeper for a while
 [[library]]
 name = "cloud"
 vendor = "finauth"
@@ -105,6 +106,20 @@ class WatchedGate(Sophon):
             for one, other in itertools.pairwise(ordered)
             if one.person == other.person and other.came < one.went
         ]
+
+
+class SlowCloud(Finauth):
+    """Takes its time over an add, while a listing is answered at once."""
+
+    thinks: float = 0.0  # seconds
+    adds_under_way: int = 0
+
+    async def _serve(self, call: Call, operation: str, *rest: Any) -> None:
+        if operation == "add":
+            self.adds_under_way += 1
+            await asyncio.sleep(self.thinks)
+            self.adds_under_way -= 1
+        await super()._serve(call, operation, *rest)
 
 
 class Books:
@@ -189,7 +204,7 @@ class Engine:
     environ: dict[str, str]
     house: House
     gate: WatchedGate
-    cloud: Sandbox
+    cloud: SlowCloud
     urls: dict[LibraryName, str]
     books: Books
     children: list[Child] = field(default_factory=list)
@@ -277,7 +292,7 @@ def engine(
 ) -> Iterator[Engine]:
     """Everything but the workers and the beat; whatever was started is gone at the end."""
     with ExitStack() as stack:
-        gate, cloud = WatchedGate(latency=0.1, jitter=0.05), Finauth(limits=Limits(rates=((RATE, 1.0),)), latency=0.1)
+        gate, cloud = WatchedGate(latency=0.1, jitter=0.05), SlowCloud(limits=Limits(rates=((RATE, 1.0),)), latency=0.1)
         urls = dict(zip((GATE, CLOUD), stack.enter_context(running(gate, cloud)), strict=True))
         file = folder / "syncsvc.toml"
         broker_section = '[broker]\nurl = "env:CHAOS_BROKER"' if broker else ""
