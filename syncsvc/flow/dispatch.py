@@ -1,7 +1,7 @@
 """Rings the bell: picks what is due, the most urgent first, as much as each library can take in about a second."""
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from syncsvc.flow.holder import is_dead
 from syncsvc.flow.house import House, Shelf
@@ -12,6 +12,7 @@ from syncsvc.model.urgency import BREAKER_THRESHOLD
 from syncsvc.store import Transaction
 from syncsvc.store.libraries import LibraryState
 
+MESSAGES = 64  # more at once than workers have threads only cost: a message carries several errands then
 AT_LEAST = 2  # errands rung for a library however slow it is
 
 
@@ -24,8 +25,11 @@ def sweep(house: House) -> list[Ring]:
         states = {state.name: state for state in tx.libraries.all()}
         orphans = [lease for lease in tx.deliveries.leases() if is_dead(lease.rpartition("/")[0])]
     with house.store.transaction() as tx:
-        if orphans:  # a worker of this machine was killed: its errands need not wait for their leases to run out
-            tx.deliveries.end_leases(orphans, now)
+        for shelf in house.shelves.values() if orphans else ():
+            # A worker of this machine was killed: its errands need not wait for their leases to run out, but for
+            # the vendor, who may still be at work on its last call: whoever looks before that sees too little.
+            until = now + timedelta(seconds=shelf.library.door.account.longest_call)
+            tx.deliveries.end_leases(shelf.name, orphans, now=now, until=until)
         tx.deliveries.exhaust(now)
     for shelf in house.shelves.values():
         state = states.get(shelf.name)
@@ -66,9 +70,16 @@ def _ring(tx: Transaction, shelf: Shelf, state: LibraryState, allowance: int, no
     deletes = [number for number, verb in rung if verb == "delete"]
     # In a backlog every bell gathers a bundle of its own; otherwise what there is goes into few calls.
     bundle = 1 if len(rung) == room else shelf.library.capabilities.bundle
-    bundles = [tuple(deletes[start : start + bundle]) for start in range(0, len(deletes), bundle)]
-    replaces = [(number,) for number, verb in rung if verb != "delete"]
-    return [Ring(shelf.name, "delete", ids) for ids in bundles] + [Ring(shelf.name, "replace", ids) for ids in replaces]
+    replaces = [number for number, verb in rung if verb != "delete"]
+    some = max(1, len(replaces) // MESSAGES)
+    return [
+        *(Ring(shelf.name, "delete", ids) for ids in _in_groups(deletes, bundle)),
+        *(Ring(shelf.name, "replace", ids) for ids in _in_groups(replaces, some)),
+    ]
+
+
+def _in_groups(ids: list[int], size: int) -> list[tuple[int, ...]]:
+    return [tuple(ids[start : start + size]) for start in range(0, len(ids), size)]
 
 
 def _open(state: LibraryState, now: datetime) -> bool:

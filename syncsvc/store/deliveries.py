@@ -188,10 +188,13 @@ class Deliveries:
         held = select(_d.lease).where(_d.busy_until.is_not(None), _d.lease.is_not(None)).distinct()
         return set(self._connection.scalars(held))
 
-    def end_leases(self, leases: Collection[str], now: datetime) -> int:
-        """Let these leases run out at once: their holder is dead. What they were for is read before the next try."""
-        dead = update(deliveries).where(_d.busy_until.is_not(None), _d.lease.in_(list(leases)))
-        return self._connection.execute(dead.values(leased_until=now, busy_until=None)).rowcount
+    def end_leases(self, library: LibraryName, leases: Collection[str], *, now: datetime, until: datetime) -> int:
+        """Let these leases run out at `until`, for their holder is dead. They take up no room from now on, and what
+        they were for is read before the next try."""
+        dead = update(deliveries).where(
+            _d.busy_until.is_not(None), _d.lease.in_(list(leases)), _d.library == library, _d.leased_until > until
+        )
+        return self._connection.execute(dead.values(leased_until=until, busy_until=now, due_at=until)).rowcount
 
     def exhaust(self, now: datetime) -> int:
         """Close deliveries whose worker died on their last attempt; returns how many."""
