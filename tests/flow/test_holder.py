@@ -12,6 +12,7 @@ from syncsvc.flow.deliver import deliver
 from syncsvc.flow.dispatch import sweep
 from syncsvc.flow.holder import is_dead, this_process
 from syncsvc.flow.house import House
+from syncsvc.model.urgency import MAX_ATTEMPTS
 from tests.flow.stage import ALICE, GATE, Stage
 
 
@@ -62,3 +63,18 @@ def test_the_sweep_shortens_the_leases_of_a_killed_worker_of_this_machine_only(s
     for found in rings:
         deliver(house, found.library, found.deliveries)
         stage.assert_in_sync(ALICE)
+
+
+def test_what_kills_its_worker_at_every_attempt_ends_with_the_operator(stage: Stage) -> None:
+    stage.hire(ALICE, 1)
+    house = brief(stage.house)
+    lost = replace(house, holder=gone())
+
+    for _ in range(3 * MAX_ATTEMPTS):
+        stage.clock.advance(11)
+        for ring in sweep(house):
+            claim(lost, lost.shelf(GATE), ring.deliveries)
+
+    with house.store.reading() as tx:
+        (owed,) = tx.deliveries.of_person(ALICE)
+    assert (owed.state, owed.reason) == ("exhausted", "worker_lost")
