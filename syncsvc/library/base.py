@@ -41,6 +41,7 @@ class Capabilities:
     native_replace    a face is exchanged in one call
     max_faces         per person, None where no limit is documented
     bundle            how many people's removals one call can carry
+    labels            it keeps a label of ours with every face and shows it: a face that we made is known by it
     takes_features    a face may be given as numbers instead of a photo
     fetches_photos    photos are fetched by the vendor from a URL of ours
     rates, rates_per  the documented limit, counted for all calls together or for each operation class;
@@ -52,6 +53,7 @@ class Capabilities:
     native_replace: bool = False
     max_faces: int | None = None
     bundle: int = 1
+    labels: bool = False
     takes_features: bool = False
     fetches_photos: bool = False
     rates: tuple[Rate, ...] = ()
@@ -124,6 +126,7 @@ class FaceLibrary(ABC, Generic[O]):
         """
         reading = Reading(held)
         refused: dict[FaceId, RejectedError] = {}
+        adding = False
         caps = self.capabilities
         try:
             for step in steps(person.faces, held, native_replace=caps.native_replace, max_faces=caps.max_faces):
@@ -132,6 +135,7 @@ class FaceLibrary(ABC, Generic[O]):
                     if not taken:
                         continue
                     step = Remove(taken, step.making_room)  # noqa: PLW2901
+                adding = not isinstance(step, Remove)
                 try:
                     reading = _then(reading, self._take(step, person, reading.held))
                 except RejectedError as error:
@@ -141,6 +145,7 @@ class FaceLibrary(ABC, Generic[O]):
                 if reading.doubtful:
                     break
         except ErrandError as error:
+            error.adding = adding
             raise _with(error, reading) from error.__cause__
         for face_id, refusal in refused.items():
             refusal.face_id = face_id
@@ -308,7 +313,7 @@ def account_for(
 
 
 def _then(before: Reading, after: Reading) -> Reading:
-    return Reading(after.held, (*before.findings, *after.findings), doubtful=after.doubtful)
+    return Reading(after.held, (*before.findings, *after.findings), doubtful=after.doubtful, adding=after.adding)
 
 
 def _with(error: ErrandError, reading: Reading) -> ErrandError:

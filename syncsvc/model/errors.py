@@ -64,6 +64,7 @@ class ErrandError(SyncsvcError):
     """
 
     held: Held | None = None
+    adding: bool = False  # it ended in an add or a swap, so a face may have been made that nobody told us of
     findings: tuple[Finding, ...] = ()
     removed: frozenset[VendorFaceId] = frozenset()
 

@@ -41,11 +41,15 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is held after an answer, what was odd about it, and whether it leaves us in doubt."""
+    """What is held after an answer, what was odd about it, and whether it leaves us in doubt.
+
+    `adding`: the doubt is about an add, so a face may be there that nobody told us of.
+    """
 
     held: Held
     findings: tuple[Finding, ...] = ()
     doubtful: bool = False
+    adding: bool = False
 
 
 def after_add(held: Held, face: Face, report: Report, *, superseded: HeldFace | None = None) -> Reading:
@@ -62,7 +66,7 @@ def after_add(held: Held, face: Face, report: Report, *, superseded: HeldFace | 
     new = [one for one in shown.values() if one.vendor_face_id not in before]
     if not new:
         note = "the library accepted a face and shows no new one"
-        return Reading(held, (Finding(Situation.DISPUTED, None, note),), doubtful=True)
+        return Reading(held, (Finding(Situation.DISPUTED, None, note),), doubtful=True, adding=True)
     chosen = new[0] if told else new[-1]  # Sophon lists the newest last (6-add-face); others name it
     made = HeldFace(chosen.vendor_face_id, chosen.vendor_image_id, face.id, face.digest)
     findings = []
@@ -86,7 +90,7 @@ def after_add(held: Held, face: Face, report: Report, *, superseded: HeldFace | 
         kept, lost = _only_listed(kept, report.remaining)
         findings += (*lost, *unlisted)
         doubtful = bool(unlisted)
-    return Reading((*kept, made, *extra), tuple(findings), doubtful=doubtful)
+    return Reading((*kept, made, *extra), tuple(findings), doubtful=doubtful, adding=doubtful)
 
 
 def after_remove(held: Held, asked: Held, report: Report) -> Reading:

@@ -100,6 +100,7 @@ class Library(FaceLibrary[Options]):
     capabilities: ClassVar[Capabilities] = Capabilities(
         photo=PhotoRule(frozenset(_SUFFIX), max_bytes=2 * 1024 * 1024),  # 2 MB: FaceID and Face++, not stated here
         bundle=200,
+        labels=True,
         # A matter of contract, and not published: ten a second is our caution. Set `rate` to what your contract says.
         rates=(Rate(10),),
     )

@@ -145,6 +145,7 @@ class Library(FaceLibrary[Options]):
     capabilities: ClassVar[Capabilities] = Capabilities(
         # "< 8 MB" is of the base64 text [D 0037]: 4 characters for every 3 bytes begun.
         photo=PhotoRule(frozenset({"image/jpeg", "image/png", "image/bmp"}), max_bytes=6_291_453, max_side=4096),
+        labels=True,
         rates=(Rate(10),),
         rates_per="operation",
     )
