@@ -19,7 +19,10 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 
+LONGEST_WAIT = 900.0  # seconds; whatever a vendor says, we ask again after a quarter of an hour
+
 _CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+_MAX_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +78,18 @@ def status_fault(response: httpx.Response) -> LibraryError:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Seconds from a Retry-After header (RFC 9110 10.2.3: a number or a date), None where it has none."""
+    """Seconds from a Retry-After header (RFC 9110 10.2.3: a number or a date), None where it has none that makes sense.
+
+    At most `LONGEST_WAIT`: a mistaken header must not keep a library closed for years.
+    """
     value = response.headers.get("Retry-After", "").strip()
-    if value.isdigit():
-        return float(value)
+    if value.isascii() and value.isdigit():
+        # Digits are counted and not converted: Python refuses an int of thousands of them, a float is infinite.
+        return LONGEST_WAIT if len(value.lstrip("0")) > _MAX_DIGITS else min(LONGEST_WAIT, float(value))
     try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
+        when = parsedate_to_datetime(value)
+        # A date that ends in -0000 names no zone (RFC 5322 3.3); by RFC 9110 5.6.7 it is in UTC all the same.
+        left = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
         return None
+    return min(LONGEST_WAIT, max(0.0, left))

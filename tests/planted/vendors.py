@@ -56,8 +56,8 @@ DEFECTS = (
     Defect(
         "the vendor's retry-after is not read",
         "syncsvc.library.faults",
-        "return float(value)",
-        "return None",
+        "min(LONGEST_WAIT, float(value))",
+        "None",
         (f"{SOPHON}::test_slow_down_is_throttling_and_changes_nothing",),
     ),
     Defect(
