@@ -2,7 +2,7 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
@@ -155,7 +155,8 @@ class FaceLibrary(ABC, Generic[O]):
     def delete(self, bundle: Sequence[tuple[Person, Held]]) -> dict[PersonId, Reading | ErrandError]:
         """Take out what is held and belongs to no wanted face, for each person of the bundle.
 
-        Repeating it is harmless: what is already gone is gone. One person's trouble does not touch another's.
+        Repeating it is harmless: what is already gone is gone. One person's trouble does not touch another's;
+        after the library's own trouble nobody else is tried.
         """
         removals = [
             Removal(person, held, faces, whole=not person.faces and faces == held)
@@ -172,12 +173,18 @@ class FaceLibrary(ABC, Generic[O]):
                 answers[removal.person.id] = _with(report, Reading(removal.held))
             else:
                 answers[removal.person.id] = report
-        for person, held in bundle:
-            if not person.faces and not held:
-                try:
-                    self.farewell(person)
-                except ErrandError as error:
-                    answers[person.id] = error
+        if type(self).farewell is FaceLibrary.farewell:
+            return answers  # nothing is left behind here, so whoever has no face is done whatever the library says
+        blanket = blanket_among(reports.values())
+        for person in (person for person, held in bundle if not person.faces and not held):
+            if blanket is not None:
+                answers[person.id] = blanket.for_another()
+                continue
+            try:
+                self.farewell(person)
+            except ErrandError as error:
+                answers[person.id] = error
+                blanket = error if is_blanket(error) else None
         return answers
 
     # --- what a vendor's file supplies ------------------------------------------------------------------------
@@ -217,7 +224,7 @@ class FaceLibrary(ABC, Generic[O]):
                 answers[removal.person.id] = self.remove(removal)
             except ErrandError as error:
                 answers[removal.person.id] = error
-                if not isinstance(error, RejectedError | UncertainError | GoneError):
+                if is_blanket(error):
                     blanket = error
         return answers
 
@@ -294,6 +301,16 @@ class FaceLibrary(ABC, Generic[O]):
                     )
             case None:
                 raise RejectedError("the photo is no longer stored; send it again", code="photo_missing")
+
+
+def is_blanket(error: ErrandError) -> bool:
+    """Whether it is the library's trouble, or our own pace: the next person would meet the same."""
+    return not isinstance(error, RejectedError | UncertainError | GoneError)
+
+
+def blanket_among(answers: Iterable[object]) -> ErrandError | None:
+    """The first of the library's own troubles among what became of several people."""
+    return next((one for one in answers if isinstance(one, ErrandError) and is_blanket(one)), None)
 
 
 def account_for(

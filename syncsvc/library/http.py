@@ -49,6 +49,10 @@ class Door:
         """The same door with a fresh journal."""
         return replace(self, deadline=deadline, journal=[])
 
+    def has_time_for(self, calls: int) -> bool:
+        """Whether so many calls, one after the other, end before `deadline` however slow they are."""
+        return self.deadline is None or time.monotonic() + calls * (self.timeout + PATIENCE) <= self.deadline
+
     def call(  # noqa: C901  # one try with one way out for each thing that can happen to a request
         self,
         operation: str,
@@ -67,7 +71,7 @@ class Door:
         `changes` says that the call may alter the library: then silence after the request has left and an
         unreadable answer are UncertainError, otherwise UnavailableError. Raises NoPermitError before sending.
         """
-        if self.deadline is not None and time.monotonic() + self.timeout + PATIENCE > self.deadline:
+        if not self.has_time_for(1):
             raise NoPermitError(0.0, "the lease is nearly over")
         silence = UncertainError if changes else UnavailableError
         response: httpx.Response | None = None

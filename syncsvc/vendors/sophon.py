@@ -13,7 +13,16 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 import httpx
 
-from syncsvc.library.base import Capabilities, FaceLibrary, LibraryOptions, Page, PhotoRule, Removal
+from syncsvc.library.base import (
+    Capabilities,
+    FaceLibrary,
+    LibraryOptions,
+    Page,
+    PhotoRule,
+    Removal,
+    blanket_among,
+    is_blanket,
+)
 from syncsvc.library.faults import Fault, FaultTable, status_fault
 from syncsvc.model.errors import (
     ErrandError,
@@ -43,7 +52,8 @@ from syncsvc.model.report import Report, Seen
 
 T = TypeVar("T")
 
-BUNDLE = 50  # deleteidentities (5-delete-identities) names no maximum; a bundle stays small enough to read
+BUNDLE = 20  # deleteidentities (5-delete-identities) names no maximum; a bundle stays small enough to read
+AT_ONCE = 10  # people read before they are deleted: what a slow box has read must not be lost with the lease
 PAGE = 100  # getidentities (3-get-identities) names no maximum either; the default is 10
 
 _ASKED_WRONGLY = "the library does not accept how we asked; report this code"
@@ -165,12 +175,18 @@ class Library(FaceLibrary[Options]):
         """People who leave go together, and whole; single faces, and people who share theirs, face by face.
 
         deleteidentities takes everything a person has, so each is read before, and whoever has a face that is
-        not ours is not among them.
+        not ours is not among them. Whoever was read goes before the time for calls is up: else a box so slow
+        that the reading outlasts a lease would be read again and again and never lose anybody.
         """
         answers: dict[PersonId, Report | ErrandError] = {}
         leaving: list[Removal] = []
         trouble: ErrandError | None = None
         for removal in removals:
+            if trouble is None and leaving and (len(leaving) == AT_ONCE or not self.door.has_time_for(2)):
+                told = self._remove_people(leaving)
+                answers |= told
+                leaving = []
+                trouble = blanket_among(told.values())
             if trouble is not None:
                 answers[removal.person.id] = trouble.for_another()
                 continue
@@ -178,14 +194,14 @@ class Library(FaceLibrary[Options]):
                 report = self._take_out(removal)
             except ErrandError as error:
                 answers[removal.person.id] = error
-                trouble = None if isinstance(error, RejectedError | UncertainError | GoneError) else error
+                trouble = error if is_blanket(error) else None
             else:
                 if report is None:
                     leaving.append(removal)
                 else:
                     answers[removal.person.id] = report
-        for start in range(0, len(leaving), BUNDLE):
-            answers |= self._remove_people(leaving[start : start + BUNDLE])
+        if leaving:
+            answers |= self._remove_people(leaving)
         return answers
 
     def farewell(self, person: Person) -> None:

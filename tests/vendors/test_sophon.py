@@ -1,14 +1,16 @@
 """Sophon signs the contract; what is its own follows."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import pytest
 
 from syncsvc.library.base import FaceLibrary
-from syncsvc.library.http import Door
+from syncsvc.library.http import PATIENCE, Door
 from syncsvc.model.errors import (
     MisconfiguredError,
+    NoPermitError,
     RejectedError,
     UnavailableError,
     UncertainError,
@@ -17,6 +19,7 @@ from syncsvc.model.people import Face, FaceId, Feature, Photo, vendor_ids
 from syncsvc.model.report import Reading
 from syncsvc.model.situations import Situation
 from syncsvc.sandbox.base import Sandbox
+from syncsvc.vendors.sophon import AT_ONCE
 from tests.vendors.contract import LibraryContract
 from tests.vendors.contract_ground import ALICE, BOB, DAVE, Ground, departed, face, person, somebody
 from tests.vendors.photos import PhotoShelf, draw
@@ -90,7 +93,7 @@ class TestSophonsOwn(Ground):
         assert foreign.vendor_face_id not in vendor_ids(reading.held)
 
     def test_a_departure_of_many_costs_one_deletion(self, library: FaceLibrary[Any], sandbox: Sandbox) -> None:
-        people = [somebody(f"person-{number}", number) for number in range(12)]
+        people = [somebody(f"person-{number}", number) for number in range(AT_ONCE)]
         held = self.enrol(library, *people)
 
         library.delete([(departed(who), faces) for who, faces in zip(people, held, strict=True)])
@@ -98,6 +101,30 @@ class TestSophonsOwn(Ground):
         assert sandbox.world.faces == {}
         assert sandbox.world.records == {}
         assert sandbox.calls()["by_operation"]["deleteidentities"] == 1
+
+    def test_whoever_was_read_goes_before_the_time_for_calls_is_up(
+        self, library: FaceLibrary[Any], sandbox: Sandbox
+    ) -> None:
+        people = [somebody(f"person-{number}", number) for number in range(2 * AT_ONCE)]
+        held = self.enrol(library, *people)
+        bundle = [(departed(who), faces) for who, faces in zip(people, held, strict=True)]
+        sandbox.latency = 0.06
+        hurried = library.at(library.door.for_errand(time.monotonic() + library.door.timeout + PATIENCE + 0.9))
+
+        answers = hurried.delete(bundle)
+
+        settled = {who for who, answer in answers.items() if answer == Reading(())}
+        assert 0 < len(settled) < len(people)
+        assert all(isinstance(answer, NoPermitError) for who, answer in answers.items() if who not in settled)
+        assert set(sandbox.world.records) == {who.id for who in people} - settled
+
+    def test_an_outage_stops_the_farewells(self, library: FaceLibrary[Any], sandbox: Sandbox) -> None:
+        sandbox.fault("outage")
+
+        answers = library.delete([(departed(somebody(name)), ()) for name in (ALICE, BOB, DAVE)])
+
+        assert [type(answer) for answer in answers.values()] == [UnavailableError] * 3
+        assert len(library.door.journal) == 1
 
     def test_whoever_shares_their_identity_is_not_deleted_whole(
         self, library: FaceLibrary[Any], sandbox: Sandbox
