@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select, update
+from sqlalchemy import Connection, Row, and_, case, func, literal, or_, select, update
 
 from syncsvc.model.people import LibraryName
+from syncsvc.model.urgency import Urgency, rank
+from syncsvc.store.deliveries import IN_DOUBT
 from syncsvc.store.dialect import insert
-from syncsvc.store.tables import libraries
+from syncsvc.store.statements import IS_OPEN
+from syncsvc.store.tables import deliveries, faces, libraries, people
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,10 @@ class Libraries:
 
     def declare(self, configured: Mapping[LibraryName, tuple[str, str]], now: datetime) -> None:
         """Make the table agree with the configuration: name -> (vendor, policy). A library that is no longer
-        configured keeps its row, its bindings and its history."""
+        configured keeps its row, its bindings and its history. One that is owed changes again is owed what it
+        missed of the people that it was ever told of."""
+        held = self._connection.execute(select(libraries).order_by(libraries.c.name).with_for_update()).all()
+        before = {row.name: bool(row.configured) and row.policy != "observe" for row in held}
         for name, (vendor, policy) in sorted(configured.items()):
             values = {"vendor": vendor, "policy": policy, "configured": 1}
             row = {"name": name, "since": now, **values}
@@ -43,6 +49,9 @@ class Libraries:
             self._connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=values))
         gone = libraries.c.name.not_in(list(configured))
         self._connection.execute(update(libraries).where(gone).values(configured=0))
+        for name in self.receiving():
+            if not before.get(name, True):
+                self._owe_again(name, now)
 
     def all(self) -> list[LibraryState]:
         return [_state(row) for row in self._connection.execute(select(libraries).order_by(libraries.c.name))]
@@ -58,6 +67,35 @@ class Libraries:
             LibraryName(name)
             for name in self._connection.scalars(select(libraries.c.name).where(mine).order_by(libraries.c.name))
         ]
+
+    def _owe_again(self, name: LibraryName, now: datetime) -> None:
+        """Owe a library what became of its people while it was told nothing; a lease or a doubt outlives that."""
+        owed, person = deliveries.c, deliveries.c.person_id
+        revision = select(people.c.revision).where(people.c.id == person).scalar_subquery()
+        count = select(func.count()).where(faces.c.person_id == person).scalar_subquery()
+        gone, still_owed = count == 0, IS_OPEN
+        urgency = case(
+            (gone, literal(rank(Urgency.DEPARTURE, now), owed.rank.type)),
+            else_=literal(rank(Urgency.REPAIR, now), owed.rank.type),
+        )
+        doubted = or_(owed.state.in_(IN_DOUBT), owed.doubted_revision.is_not(None))
+        missed = update(deliveries).where(owed.library == name, owed.wanted < revision)
+        self._connection.execute(
+            missed.values(
+                wanted=revision,
+                wanted_faces=count,
+                wanted_at=case((still_owed, owed.wanted_at), else_=now),
+                verb=case((gone, "delete"), else_="replace"),
+                rank=case((and_(still_owed, owed.rank < urgency), owed.rank), else_=urgency),
+                state=case((doubted, "doubtful"), else_="due"),
+                due_at=now,
+                busy_until=case((owed.leased_until.is_not(None), owed.busy_until), else_=None),
+                attempts=0,
+                reason=None,
+                detail=None,
+                face_id=None,
+            )
+        )
 
     def set_state(
         self, name: LibraryName, state: str, now: datetime, *, reason: str | None = None, detail: str | None = None
@@ -97,7 +135,8 @@ class Libraries:
 
     def note_answer(self, name: LibraryName) -> None:
         """The library answered: it works, whatever it said."""
-        self._connection.execute(update(libraries).where(libraries.c.name == name).values(failures=0, open_until=None))
+        failed = (libraries.c.name == name) & (libraries.c.failures > 0)
+        self._connection.execute(update(libraries).where(failed).values(failures=0, open_until=None))
 
 
 def _state(row: Row[Any]) -> LibraryState:
