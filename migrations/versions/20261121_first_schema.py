@@ -79,7 +79,6 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("key", sa.String(length=32), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=True),
         sa.Column("sealed_name", sa.LargeBinary(), nullable=True),
         sa.Column("departed_at", INSTANT, nullable=True),
         sa.Column("changed_at", INSTANT, nullable=False),
@@ -186,8 +185,20 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_lost_faces_digest"), "lost_faces", ["digest"], unique=False)
 
+    op.create_table(
+        "versions",
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("part", sa.String(length=8), nullable=False),
+        sa.Column("face_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["people.id"], name=op.f("fk_versions_person_id_people")),
+        sa.PrimaryKeyConstraint("person_id", "source", "part", "face_id", name=op.f("pk_versions")),
+    )
+
 
 def downgrade() -> None:
+    op.drop_table("versions")
     op.drop_index(op.f("ix_lost_faces_digest"), table_name="lost_faces")
 
     op.drop_table("lost_faces")

@@ -1,29 +1,38 @@
 """Canonical people and the faces they should have."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Select, Table, and_, bindparam, delete, func, or_, select, update
 
 from syncsvc.model.keys import person_key
 from syncsvc.model.people import Digest, Face, FaceId, Person, PersonId, Revision
 from syncsvc.store.dialect import insert
 from syncsvc.store.photos import unseal
-from syncsvc.store.tables import faces, lost_faces, people, photos
+from syncsvc.store.tables import faces, lost_faces, people, photos, versions
 from syncsvc.store.vault import KEY_ID_LENGTH, Vault
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A person as stored, without pictures; `version` is the source's own count, where it has one."""
+    """A person as stored, without pictures."""
 
     id: PersonId
     revision: Revision
-    version: int | None
     departed_at: datetime | None
     faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """How far one source has counted the changes of a person: of whether they are there, of all their faces
+    together, and of single faces that changed after that."""
+
+    presence: int | None = None
+    faces: int | None = None
+    face: Mapping[FaceId, int] = field(default_factory=dict)
 
 
 def _of(table: Table, *, pictures: bool) -> Select[Any]:
@@ -51,26 +60,28 @@ class People:
         taken = insert(self._connection.dialect.name, people).values(fresh)
         taken = taken.on_conflict_do_update(index_elements=["id"], set_={"id": taken.excluded.id})
         row = self._connection.execute(taken.returning(people)).one()
-        return Known(person, row.revision, row.version, row.departed_at, self._faces(person))
+        return Known(person, row.revision, row.departed_at, self._faces(person))
 
     def get(self, person: PersonId) -> Known | None:
         row = self._connection.execute(select(people).where(people.c.id == person)).one_or_none()
         if row is None:
             return None
-        return Known(person, row.revision, row.version, row.departed_at, self._faces(person))
+        return Known(person, row.revision, row.departed_at, self._faces(person))
 
     def name(self, person: PersonId) -> str | None:
         sealed = self._connection.scalar(select(people.c.sealed_name).where(people.c.id == person))
         return self._vault.open(sealed, purpose="name", about=person).decode() if sealed else None
 
     def reseal_names(self, limit: int) -> int:
-        """Seal up to `limit` names anew that were sealed with an older key; returns how many."""
+        """Seal up to `limit` names anew that were sealed with an older key; returns how many were found so."""
         older = func.substr(people.c.sealed_name, 1, KEY_ID_LENGTH) != self._vault.current
         rows = self._connection.execute(select(people.c.id, people.c.sealed_name).where(older).limit(limit)).all()
         for row in rows:
             plain = self._vault.open(row.sealed_name, purpose="name", about=row.id)
             sealed = self._vault.seal(plain, purpose="name", about=row.id)
-            self._connection.execute(update(people).where(people.c.id == row.id).values(sealed_name=sealed))
+            # Not where another name came in the meantime, or the person departed: that must not undo a forgetting.
+            same = (people.c.id == row.id) & (people.c.sealed_name == row.sealed_name)
+            self._connection.execute(update(people).where(same).values(sealed_name=sealed))
         return len(rows)
 
     def amend(
@@ -79,23 +90,43 @@ class People:
         revision: Revision,
         now: datetime,
         *,
-        version: int | None,
         departed: bool,
         name: str | None,
     ) -> None:
         """Write the next revision. `name` None leaves the stored one, except that a departure forgets it."""
         values: dict[str, object] = {"revision": revision, "changed_at": now, "departed_at": now if departed else None}
-        if version is not None:
-            values["version"] = version
         if departed:
             values["sealed_name"] = None
         elif name is not None:
             values["sealed_name"] = self._vault.seal(name.encode(), purpose="name", about=person)
         self._connection.execute(update(people).where(people.c.id == person).values(values))
 
-    def note_version(self, person: PersonId, version: int) -> None:
-        """Remember the source's count where a change changed nothing else."""
-        self._connection.execute(update(people).where(people.c.id == person).values(version=version))
+    def versions(self, person: PersonId, source: str) -> Versions:
+        mine = (versions.c.person_id == person) & (versions.c.source == source)
+        rows = self._connection.execute(select(versions).where(mine)).all()
+        whole = {row.part: row.version for row in rows if row.part != "face"}
+        single = {FaceId(row.face_id): row.version for row in rows if row.part == "face"}
+        return Versions(whole.get("presence"), whole.get("faces"), single)
+
+    def note_versions(self, person: PersonId, source: str, told: Versions, *, left: Collection[FaceId] = ()) -> None:
+        """Write how far the source has counted; what `told` does not mention stays.
+
+        A count of all faces ends those of single faces that it has passed, and of the faces in `left`.
+        """
+        parts = {("face", face): version for face, version in told.face.items()}
+        whole = {("presence", FaceId("")): told.presence, ("faces", FaceId("")): told.faces}
+        parts |= {part: version for part, version in whole.items() if version is not None}
+        rows = [
+            {"person_id": person, "source": source, "part": part, "face_id": face, "version": version}
+            for (part, face), version in parts.items()
+        ]
+        statement = insert(self._connection.dialect.name, versions).values(rows)
+        key, later = ["person_id", "source", "part", "face_id"], {"version": statement.excluded.version}
+        self._connection.execute(statement.on_conflict_do_update(index_elements=key, set_=later))
+        if told.faces is not None:
+            mine = and_(versions.c.person_id == person, versions.c.source == source, versions.c.part == "face")
+            ended = or_(versions.c.version <= told.faces, versions.c.face_id.in_(list(left)))
+            self._connection.execute(delete(versions).where(mine, ended))
 
     def set_face(self, person: PersonId, face: FaceId, digest: Digest, revision: Revision) -> None:
         row = {"person_id": person, "face_id": face, "digest": digest, "revision": revision}

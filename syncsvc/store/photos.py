@@ -5,12 +5,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, or_, select
+from sqlalchemy import Connection, Row, case, delete, exists, func, or_, select
 
 from syncsvc.model.people import Digest, Feature, Photo, Source
 from syncsvc.store.dialect import insert
 from syncsvc.store.tables import faces, lost_faces, photos
 from syncsvc.store.vault import KEY_ID_LENGTH, Vault
+
+_key_id = func.substr(photos.c.sealed, 1, KEY_ID_LENGTH)
 
 
 class Photos:
@@ -19,7 +21,7 @@ class Photos:
         self._vault = vault
 
     def keep(self, source: Source, now: datetime) -> Digest:
-        """Store a picture once; returns its digest."""
+        """Store a picture once; returns its digest. A copy whose key is gone gives way to the one that came."""
         digest = source.digest
         match source:
             case Photo():
@@ -47,8 +49,15 @@ class Photos:
         }
         statement = insert(self._connection.dialect.name, photos).values(row)
         # An update, not nothing: it locks the row against a sweep that finds it unused at this moment.
-        self._connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_={"stored_at": now}))
+        opens = _key_id.in_(self._vault.known)
+        values = {"stored_at": now, "sealed": case((opens, photos.c.sealed), else_=statement.excluded.sealed)}
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=values))
         return digest
+
+    def locked_away(self, digests: Iterable[Digest]) -> set[Digest]:
+        """Those of `digests` whose stored copies were sealed with a key that is gone."""
+        mine = photos.c.digest.in_(list(digests))
+        return set(self._connection.scalars(select(photos.c.digest).where(mine, _key_id.not_in(self._vault.known))))
 
     def get(self, digest: Digest) -> Source | None:
         row = self._connection.execute(select(photos).where(photos.c.digest == digest)).one_or_none()
@@ -66,13 +75,14 @@ class Photos:
         return self._connection.execute(delete(photos).where(mine, ~used)).rowcount
 
     def reseal(self, limit: int) -> int:
-        """Seal up to `limit` photos anew that were sealed with an older key; returns how many."""
-        old = select(photos).where(func.substr(photos.c.sealed, 1, KEY_ID_LENGTH) != self._vault.current).limit(limit)
+        """Seal up to `limit` photos anew that were sealed with an older key; returns how many were found so."""
+        old = select(photos).where(_key_id != self._vault.current).limit(limit)
         rows = self._connection.execute(old).all()
         for row in rows:
             plain = self._vault.open(row.sealed, purpose="photo", about=row.digest)
             sealed = self._vault.seal(plain, purpose="photo", about=row.digest)
-            self._connection.execute(photos.update().where(photos.c.digest == row.digest).values(sealed=sealed))
+            same = (photos.c.digest == row.digest) & (photos.c.sealed == row.sealed)  # not what came in the meantime
+            self._connection.execute(photos.update().where(same).values(sealed=sealed))
         return len(rows)
 
 

@@ -65,7 +65,6 @@ people = Table(
     Column("id", Text, primary_key=True),
     Column("key", String(32), nullable=False, unique=True),  # the person's name inside vendor libraries
     Column("revision", BigInteger, nullable=False),
-    Column("version", BigInteger),  # the source's own ordering, where it has one
     Column("sealed_name", LargeBinary),
     Column("departed_at", Instant),
     Column("changed_at", Instant, nullable=False),
@@ -90,6 +89,16 @@ faces = Table(
     Column("face_id", Text, primary_key=True),
     Column("digest", String(64), ForeignKey("photos.digest"), nullable=False, index=True),
     Column("revision", BigInteger, nullable=False),
+)
+
+versions = Table(
+    "versions",  # how far each source has counted a person's changes, where it counts them
+    metadata,
+    Column("person_id", Text, ForeignKey("people.id"), primary_key=True),
+    Column("source", Text, primary_key=True),
+    Column("part", String(8), primary_key=True),  # presence | faces | face
+    Column("face_id", Text, primary_key=True, server_default=""),  # "" unless the part is one face
+    Column("version", BigInteger, nullable=False),
 )
 
 lost_faces = Table(

@@ -29,6 +29,7 @@ class Vault:
         if not keys or any(len(key) != KEY_LENGTH for key in keys):
             raise VaultError("photo_key must be one or more keys of 32 bytes; `syncsvc keygen` prints one")
         self._keys = {hashlib.sha256(b"syncsvc key id" + key).digest()[:KEY_ID_LENGTH]: AESGCM(key) for key in keys}
+        self.known = tuple(self._keys)
         self.current = hashlib.sha256(b"syncsvc key id" + keys[0]).digest()[:KEY_ID_LENGTH]
 
     def seal(self, plain: bytes, *, purpose: str, about: str) -> bytes:

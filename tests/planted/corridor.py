@@ -93,8 +93,8 @@ DEFECTS = (
     Defect(
         "an old version counts as news",
         "syncsvc.flow.record",
-        "told.version <= known.version",
-        "told.version == known.version",
+        "version <= last",
+        "version == last",
         (f"{RECORD}::test_nothing_older_than_a_departure_brings_the_person_back",),
     ),
     Defect(

@@ -28,28 +28,28 @@ def test_somebody_nobody_knew_starts_at_revision_0_without_faces(store: Store, c
     with store.transaction() as tx:
         known = tx.people.lock(ALICE, clock())
 
-    assert (known.id, known.revision, known.version, known.departed_at, known.faces) == (ALICE, 0, None, None, ())
+    assert (known.id, known.revision, known.departed_at, known.faces) == (ALICE, 0, None, ())
     with store.reading() as tx:
         assert tx.people.get(ALICE) == known
         assert tx.people.get(BOB) is None
 
 
-def test_a_revision_is_remembered_with_version_and_name(store: Store, clock: MovableClock) -> None:
+def test_a_revision_is_remembered_with_its_name(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), version=7, departed=False, name=NAME)
-        tx.people.amend(ALICE, Revision(2), clock(), version=None, departed=False, name=None)
+        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
+        tx.people.amend(ALICE, Revision(2), clock(), departed=False, name=None)
 
         known, name = tx.people.lock(ALICE, clock()), tx.people.name(ALICE)
 
-    assert (known.revision, known.version, name) == (2, 7, NAME)
+    assert (known.revision, name) == (2, NAME)
 
 
 def test_a_departure_forgets_the_name(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), version=None, departed=False, name=NAME)
-        tx.people.amend(ALICE, Revision(2), clock(), version=None, departed=True, name=None)
+        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
+        tx.people.amend(ALICE, Revision(2), clock(), departed=True, name=None)
 
         assert tx.people.name(ALICE) is None
         assert tx.people.lock(ALICE, clock()).departed_at == clock()
@@ -64,7 +64,7 @@ def test_two_changes_of_one_person_wait_for_each_other(store: Store, clock: Mova
             with store.transaction() as tx:
                 known = tx.people.lock(ALICE, clock())
                 revision = Revision(known.revision + 1)
-                tx.people.amend(ALICE, revision, clock(), version=None, departed=False, name=None)
+                tx.people.amend(ALICE, revision, clock(), departed=False, name=None)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
@@ -119,7 +119,7 @@ def test_nothing_in_the_database_shows_a_picture_or_a_name(store: Store, clock: 
     feature = Feature((0.123456789,) * 512)
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), version=None, departed=False, name=NAME)
+        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
         tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
         tx.photos.keep(feature, clock())
 
@@ -210,7 +210,7 @@ def test_rotation_seals_anew_until_nothing_needs_the_old_key(store: Store, clock
 def test_rotation_seals_names_anew_as_well(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), version=None, departed=False, name=NAME)
+        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
         tx.people.lock(BOB, clock())
     new = bytes([9]) * 32
     rotated = Store(store.url, Vault([new, PHOTO_KEY]))
@@ -240,7 +240,7 @@ def test_instants_come_back_as_they_went_in(store: Store, clock: MovableClock) -
     clock.now += timedelta(microseconds=123456)
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), version=None, departed=True, name=None)
+        tx.people.amend(ALICE, Revision(1), clock(), departed=True, name=None)
 
     with store.reading() as tx:
         known = tx.people.get(ALICE)

@@ -79,7 +79,7 @@ def test_writers_of_one_process_take_turns(store: Store, clock: MovableClock) ->
             with store.transaction() as tx:
                 tx.people.lock(BOB, clock())
                 known = tx.people.lock(ALICE, clock())
-                tx.people.amend(ALICE, Revision(known.revision + 1), clock(), version=None, departed=False, name=None)
+                tx.people.amend(ALICE, Revision(known.revision + 1), clock(), departed=False, name=None)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
