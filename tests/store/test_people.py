@@ -249,3 +249,43 @@ def test_instants_come_back_as_they_went_in(store: Store, clock: MovableClock) -
     assert known.departed_at == clock()
     assert known.departed_at is not None
     assert known.departed_at.utcoffset() == timedelta(0)
+
+
+def test_a_name_that_is_forgotten_while_it_is_sealed_anew_does_not_come_back(
+    store: Store, clock: MovableClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with store.transaction() as tx:
+        tx.people.lock(ALICE, clock())
+        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
+    vault = Vault([bytes([9]) * 32, PHOTO_KEY])
+    rotated = Store(store.url, vault)
+    seal = vault.seal
+
+    with rotated.transaction() as tx:
+
+        def meanwhile(plain: bytes, *, purpose: str, about: str) -> bytes:
+            tx.people.amend(ALICE, Revision(2), clock(), departed=True, name=None)
+            return seal(plain, purpose=purpose, about=about)
+
+        monkeypatch.setattr(vault, "seal", meanwhile)
+        tx.people.reseal_names(10)
+        assert tx.people.name(ALICE) is None
+    rotated.close()
+
+
+def test_a_picture_that_comes_again_replaces_one_whose_key_is_gone_and_no_other(
+    store: Store, clock: MovableClock
+) -> None:
+    with store.transaction() as tx:
+        digest = tx.photos.keep(photo(1), clock())
+        before = tx._connection.scalar(select(photos_table.c.sealed))
+        tx.photos.keep(photo(1), clock())
+        assert tx._connection.scalar(select(photos_table.c.sealed)) == before
+    other = Store(store.url, Vault([bytes(32)]))
+
+    with other.transaction() as tx:
+        assert tx.photos.locked_away([digest]) == {digest}
+        tx.photos.keep(photo(1), clock())
+        assert tx.photos.locked_away([digest]) == set()
+        assert tx.photos.get(digest) == photo(1)
+    other.close()
