@@ -1,6 +1,6 @@
 """One try: look first where in doubt, ask the library, and say in one word how it went."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,11 +18,12 @@ from syncsvc.model.errors import (
 )
 from syncsvc.model.outcomes import Applied, Deferred, Doubtful, Halted, Outcome, Refused
 from syncsvc.model.people import Face, Held, Person, PersonId, VendorFaceId, vendor_ids
-from syncsvc.model.plan import agrees, unwanted
+from syncsvc.model.plan import Remove, agrees, steps, unwanted
 from syncsvc.model.report import Doubt, Reading, after_look
 from syncsvc.model.situations import Finding, Situation
 
 INTERNAL = "internal_error"  # the reason of a doubt that is our own fault
+BeforeAdding = Callable[[PersonId, tuple[Finding, ...], int], None]
 THROTTLE_WAIT = 2.0  # seconds, where a vendor says "slow down" without saying for how long
 
 
@@ -68,21 +69,27 @@ class Ended:
     seen: Errand | None = None
 
 
-def replace_one(shelf: Shelf, library: FaceLibrary[Any], errand: Errand) -> Ended:
-    """Make the library hold what the person should have there."""
+def replace_one(shelf: Shelf, library: FaceLibrary[Any], errand: Errand, before_adding: BeforeAdding) -> Ended:
+    """Make the library hold what the person should have there.
+
+    `before_adding` writes down who is listed under the person, where only that tells our faces from others.
+    """
+    seen = errand
     try:
         seen = _look_first(shelf, library, errand)
+        seen = _note_strangers(shelf, library, seen, before_adding)
     except ErrandError as error:
-        return _ended_early(errand, errand, error)
+        return _ended_early(errand, seen, error)
     kept = _kept(shelf, seen.person, seen.held)  # out of the plan, and held all the same
     try:
         reading = library.replace(seen.person, tuple(face for face in seen.held if face not in kept))
     except ErrandError as error:
         if error.held is not None:
             error.held = (*error.held, *kept)
-        return _ended_early(errand, seen, error, lost_adds=1)
+        return _ended_early(errand, seen, error, lost_adds=int(error.adding))
     complete = agrees(seen.person.faces, reading.held)
-    reading = replace(reading, held=(*reading.held, *kept))
+    ours = tuple(one for one in reading.findings if one.vendor_face_id not in vendor_ids(kept))
+    reading = replace(reading, held=(*reading.held, *kept), findings=ours)
     return _applied(shelf, errand, seen, reading, complete=complete)
 
 
@@ -104,6 +111,22 @@ def delete_some(shelf: Shelf, library: FaceLibrary[Any], errands: Sequence[Erran
             left = tuple(face for face in answer.held if face not in kept)
             ended.append(_applied(shelf, errand, seen, answer, complete=agrees(seen.person.faces, left)))
     return ended
+
+
+def _note_strangers(shelf: Shelf, library: FaceLibrary[Any], errand: Errand, before_adding: BeforeAdding) -> Errand:
+    """Read the person before an add whose face nothing will mark as ours."""
+    caps = library.capabilities
+    if caps.labels or shelf.owned:
+        return errand
+    plan = steps(errand.person.faces, errand.held, native_replace=caps.native_replace, max_faces=caps.max_faces)
+    if all(isinstance(step, Remove) for step in plan):
+        return errand
+    if not errand.looked:
+        seen = library.look(errand.person, errand.held)
+        reading = after_look(errand.person, errand.held, seen, foreign=errand.foreign)
+        errand = replace(errand, held=reading.held, findings=(*errand.findings, *reading.findings))
+    before_adding(errand.person.id, errand.findings, sum(not isinstance(step, Remove) for step in plan))
+    return errand
 
 
 def _kept(shelf: Shelf, person: Person, held: Held) -> Held:
@@ -130,13 +153,14 @@ def outcome_of(error: ErrandError) -> Outcome:
         case ThrottledError():
             return Deferred(error.retry_after or THROTTLE_WAIT, "throttled", str(error), costs_attempt=False)
         case UncertainError():
-            return Doubtful(error.code or "uncertain", str(error), library_fails=True)
+            return Doubtful(error.code or "uncertain", str(error), library_fails=not error.about_person)
         case RejectedError():
             return Refused(error.code or "rejected", str(error), error.face_id)
         case MisconfiguredError():
             return Halted(error.code or "misconfigured", str(error))
         case UnavailableError():
-            return Deferred(None, error.code or "unavailable", str(error), costs_attempt=True, library_fails=True)
+            blamed = not error.about_person
+            return Deferred(None, error.code or "unavailable", str(error), costs_attempt=True, library_fails=blamed)
         case LibraryError():  # Gone or Exists where the adapter did not expect it: we no longer know what is there
             return Doubtful(error.code or "unexpected", str(error))
         case _:
@@ -177,7 +201,7 @@ def _applied(shelf: Shelf, errand: Errand, seen: Errand, reading: Reading, *, co
         words = "the library lists a face that should not be in it; the person's faces are read and it is removed"
         outcome = Doubtful("stray_listed", words)
     findings = (*seen.findings, *reading.findings)
-    lost_adds = 1 if reading.doubtful else 0
+    lost_adds = int(reading.doubtful and reading.adding)
     return Ended(errand, outcome, seen.looked, reading.held, findings, lost_adds, seen)
 
 

@@ -47,7 +47,8 @@ def _claim_all(house: House, asked: Sequence[Asked]) -> list[Claim]:
     lease = f"{house.holder}/{uuid.uuid4().hex}"
     claims: dict[int, Claim] = {}
     with house.store.transaction() as tx:
-        for shelf in {id(one.shelf): one.shelf for one in asked}.values():
+        # By name, as whoever records a change does: two that lock in different orders would wait for each other.
+        for shelf in sorted({id(one.shelf): one.shelf for one in asked}.values(), key=lambda shelf: shelf.name):
             mine = [(place, one) for place, one in enumerate(asked) if one.shelf is shelf]
             rows = _lease(tx, shelf, [one.deliveries for _, one in mine], lease, now)
             errands = _errands(tx, shelf, [row for each, _ in rows for row in each])
@@ -63,7 +64,9 @@ def _lease(
     """For each asker the rows it got, and whether they only probe a library whose breaker was open."""
     until = now + LEASE
     wanted = sorted({number for numbers in asked for number in numbers})
-    rows = {row.id: row for row in tx.deliveries.claim(shelf.name, wanted, lease=lease, now=now, until=until)}
+    labels = shelf.library.capabilities.labels
+    claimed = tx.deliveries.claim(shelf.name, wanted, lease=lease, now=now, until=until, labels=labels)
+    rows = {row.id: row for row in claimed}
     probing = any(row.failures >= BREAKER_THRESHOLD for row in rows.values())
     shares = [[rows.pop(number) for number in numbers if number in rows] for numbers in asked]
     if probing:
@@ -124,8 +127,10 @@ def _lost(tx: Transaction, people: Sequence[PersonId]) -> dict[PersonId, tuple[F
 
 def _people(tx: Transaction, rows: Sequence[Claimed]) -> tuple[dict[PersonId, Person], dict[PersonId, str]]:
     """The people, with pictures where one is to be sent; and why, for whom they cannot be opened."""
-    removed = {row.person: row.wanted for row in rows if row.verb == "delete"}
-    replaced = {row.person: row.wanted for row in rows if row.verb != "delete"}
+    # A lost add may have to be searched for by its picture, also where only a removal is owed.
+    sent = {row.id for row in rows if row.verb != "delete" or (row.doubt and row.doubt.adds)}
+    removed = {row.person: row.wanted for row in rows if row.id not in sent}
+    replaced = {row.person: row.wanted for row in rows if row.id in sent}
     people = tx.people.wanted(removed, pictures=False) if removed else {}
     if not replaced:
         return people, {}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import structlog
 
 from syncsvc.flow.attempt import INTERNAL, Ended, Errand, delete_some, replace_one
+from syncsvc.flow.baseline import Baseline
 from syncsvc.flow.claim import LEASE, Claim, claim
 from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.settle import Done, Round, Settled, settle
@@ -29,12 +30,12 @@ def deliver(house: House, name: LibraryName, deliveries: Sequence[int]) -> Settl
     taken = claim(house, shelf, deliveries)
     if not taken.taken:
         return Settled((), halted=False, at=taken.round.started_at)
-    settled = settle(house, taken.round, _run(shelf, taken, deadline))
+    settled = settle(house, taken.round, _run(house, shelf, taken, deadline))
     _tell(taken.round, settled)
     return settled
 
 
-def _run(shelf: Shelf, taken: Claim, deadline: float) -> list[Done]:
+def _run(house: House, shelf: Shelf, taken: Claim, deadline: float) -> list[Done]:
     done: list[Done] = []
     deletes = [(one, errand) for one, errand in taken.taken if one.verb == "delete"]
     if deletes:
@@ -48,31 +49,38 @@ def _run(shelf: Shelf, taken: Claim, deadline: float) -> list[Done]:
             outcome = Deferred(None, "photo_sealed", errand.sealed, costs_attempt=True)
             done.append(Done(claimed, Ended(errand, outcome, looked=False, held=errand.held, findings=()), ()))
         else:
-            (ended_one,), calls = _visit(shelf, deadline, [errand], replacing=True)
+            baseline = Baseline(house, taken.round, claimed.id)
+            (ended_one,), calls = _visit(shelf, deadline, [errand], baseline)
             done.append(Done(claimed, ended_one, calls))
     return done
 
 
 def _visit(
-    shelf: Shelf, deadline: float, errands: list[Errand], *, replacing: bool = False
+    shelf: Shelf, deadline: float, errands: list[Errand], baseline: Baseline | None = None
 ) -> tuple[list[Ended], tuple[Call, ...]]:
-    """Go to the library once; whatever happens there, every errand comes back with an outcome."""
+    """Go to the library once, with a baseline to replace and without to delete; whatever happens there, every
+    errand comes back with an outcome."""
     door = shelf.library.door.for_errand(deadline)
     library = shelf.library.at(door)
     try:
-        ended = [replace_one(shelf, library, errands[0])] if replacing else delete_some(shelf, library, errands)
+        if baseline is None:
+            ended = delete_some(shelf, library, errands)
+        else:
+            ended = [replace_one(shelf, library, errands[0], baseline)]
     except Exception as error:  # noqa: BLE001 - the task boundary: a fault of ours must not lose the errand
         log.error(  # noqa: TRY400 - a traceback could show what the errand carried
             "errand failed", library=shelf.name, error=type(error).__name__, where=_where(error)
         )
         words = f"a fault in syncsvc itself ({type(error).__name__}); see the worker's log"
-        ended = [_broken(errand, Doubtful(INTERNAL, words), replacing=replacing) for errand in errands]
+        ended = [_broken(shelf, errand, Doubtful(INTERNAL, words), baseline) for errand in errands]
     return ended, tuple(door.journal)
 
 
-def _broken(errand: Errand, outcome: Doubtful, *, replacing: bool) -> Ended:
+def _broken(shelf: Shelf, errand: Errand, outcome: Doubtful, baseline: Baseline | None) -> Ended:
     """Nobody knows how far it came: each of the person's faces may have been added, and we were told of none."""
-    adds = len(errand.person.faces) if replacing else 0
+    adds = 0
+    if baseline is not None:
+        adds = len(errand.person.faces) if shelf.library.capabilities.labels else baseline.adds
     return Ended(errand, outcome, looked=False, held=errand.held, findings=(), lost_adds=adds)
 
 

@@ -11,6 +11,7 @@ from syncsvc.model.report import Doubt
 from syncsvc.model.urgency import MAX_ATTEMPTS, Urgency, backoff, rank
 from syncsvc.store.rows import Claimed, Settlement
 
+LONGEST_WAIT = 3600.0  # whatever a vendor says: nobody waits for a day on one strange answer
 LOOK_BASE, LOOK_CAP = 1.0, 60.0  # seconds: a doubt is resolved sooner than an outage is over
 
 
@@ -81,4 +82,4 @@ def _unless_exhausted(settlement: Settlement) -> Settlement:
 
 
 def _after(now: datetime, seconds: float) -> datetime:
-    return now + timedelta(seconds=seconds)
+    return now + timedelta(seconds=min(seconds, LONGEST_WAIT))

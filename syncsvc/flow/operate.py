@@ -43,7 +43,8 @@ def resync(house: House, person: PersonId) -> list[Ring]:
             now=now,
             rung_until=now + RUNG_FOR,
         )
-        tx.deliveries.doubt([one.id for one in written])
+        for one in written:
+            tx.deliveries.look_again(one.id, now)
     return [Ring(one.library, verb, (one.id,)) for one in written]
 
 

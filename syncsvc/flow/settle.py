@@ -100,7 +100,8 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
         for lost in tx.deliveries.settle(ends, now):
             tx.deliveries.look_again(lost, now)
         tx.attempts.log([_attempt(one.round, each, now) for one, each, _ in rows])
-        return {place for place, one in enumerate(finished) if _judge_library(tx, one.round, one.done, now)}
+        judged = sorted(enumerate(finished), key=lambda pair: pair[1].round.library)
+        return {place for place, one in judged if _judge_library(tx, one.round, one.done, now)}
 
     halted = house.store.patiently(write)
     for person in sorted({each.claimed.person for _, each, ends in rows if each.claimed.lost and not ends.doubt}):
@@ -155,13 +156,11 @@ def _forget_lost(tx: Transaction, person: PersonId, now: datetime) -> None:
 def _judge_library(tx: Transaction, round_: Round, done: Sequence[Done], now: datetime) -> bool:
     """The breaker: failures of the library in a row open it, any answer closes it. True if it halted just now."""
     outcomes = [one.ended.outcome for one in done]
-    failures_before = done[0].claimed.failures if done else 0
     for outcome in outcomes:
         if isinstance(outcome, Halted):
             return tx.libraries.set_state(round_.library, "halted", now, reason=outcome.reason, detail=outcome.detail)
     if any(_answered(outcome) for outcome in outcomes):
-        if failures_before:
-            tx.libraries.note_answer(round_.library)
+        tx.libraries.note_answer(round_.library)
     elif any(_library_failed(outcome) for outcome in outcomes):
         failures = tx.libraries.note_failure(round_.library, now, probe=round_.probe)
         if failures is not None and failures >= BREAKER_THRESHOLD:

@@ -95,6 +95,7 @@ class LibraryError(ErrandError):
         self.code = code
         self.request_id = request_id
         self.face_id: FaceId | None = None
+        self.about_person = False  # the trouble is with this one person, not with the library
         super().__init__(message)
 
 

@@ -112,15 +112,28 @@ class Deliveries:
         statement = statement.on_conflict_do_nothing(index_elements=["library", "person_id"])
         return self._connection.execute(statement.execution_options(preserve_rowcount=True)).rowcount
 
-    def doubt(self, ids: Sequence[int]) -> None:
-        """Have the libraries read for these before anything is sent."""
-        self._connection.execute(update(deliveries).where(_d.id.in_(list(ids))).values(state="doubtful"))
-
     def claim(
-        self, library: LibraryName, ids: Sequence[int], *, lease: str, now: datetime, until: datetime
+        self,
+        library: LibraryName,
+        ids: Sequence[int],
+        *,
+        lease: str,
+        now: datetime,
+        until: datetime,
+        labels: bool = True,
     ) -> list[Claimed]:
-        """Take those of `ids` that are due and nobody else's, in a library that is open for business."""
-        values = {"lib": library, "now": now, "until": until, "to_lease": lease, "ids": list(ids)}
+        """Take those of `ids` that are due and nobody else's, in a library that is open for business.
+
+        Where a library keeps `labels`, adds may be under way from now on; elsewhere only from `begin_adds` on.
+        """
+        values = {
+            "lib": library,
+            "now": now,
+            "until": until,
+            "to_lease": lease,
+            "ids": list(ids),
+            "labels": int(labels),
+        }
         return [claimed(row) for row in self._connection.execute(TAKE, values)]
 
     def claim_more(
@@ -130,6 +143,11 @@ class Deliveries:
         due = {"lib": library, "now": now, "most": limit, "kind": verb}
         ids = self._connection.scalars(DUE_OF_A_KIND, due).all()
         return self.claim(library, ids, lease=lease, now=now, until=until) if ids else []
+
+    def begin_adds(self, owed: int, lease: str, adds: int) -> bool:
+        """From now on so many adds may be under way. False: the lease is not ours any more."""
+        mine = update(deliveries).where(_d.id == owed, _d.lease == lease).values(leased_faces=adds)
+        return self._connection.execute(mine).rowcount > 0
 
     def release(self, ids: Sequence[int], *, lease: str, due_at: datetime) -> None:
         """Give claimed deliveries back untried: the attempt is not counted."""
@@ -149,7 +167,8 @@ class Deliveries:
         return [one.delivery for one in ends if leases.get(one.delivery) != one.lease]
 
     def look_again(self, owed: int, now: datetime) -> None:
-        """Somebody settled after losing the lease: what the library holds must be read before the next try.
+        """What the library holds must be read before the next try: somebody settled after losing the lease, or an
+        operator asks for it.
 
         Whoever holds the lease now keeps its time and loses its token, so that their own ending comes here
         too: they may have read the library before the late one was done with it.

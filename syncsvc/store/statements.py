@@ -89,7 +89,9 @@ def _take() -> Any:
             leased_until=instant("until"),
             busy_until=instant("until"),
             leased_revision=_d.wanted,
-            leased_faces=case((_d.verb == "delete", 0), else_=_d.wanted_faces),  # a removal adds nothing
+            leased_faces=case(  # adds that may be under way from now on; a removal adds nothing
+                (_d.verb == "delete", 0), (_bound("labels", _d.attempts) == 1, _d.wanted_faces), else_=0
+            ),
             attempts=_d.attempts + 1,
             state=case((died, "doubtful"), else_=_d.state),
             doubted_revision=case((died, SINCE_WHEN_IN_DOUBT), else_=_d.doubted_revision),

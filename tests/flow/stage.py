@@ -158,7 +158,7 @@ class Stage:
 
     def run(self, taken: Claim) -> list[Done]:
         """Go to the library with what was claimed, and settle nothing yet."""
-        return _run(self.house.shelf(taken.round.library), taken, time.monotonic() + LEASE.total_seconds())
+        return _run(self.house, self.house.shelf(taken.round.library), taken, time.monotonic() + LEASE.total_seconds())
 
     def take(self, number: int, library: LibraryName = GATE) -> Claim:
         return claim(self.house, self.house.shelf(library), [number])
@@ -299,7 +299,7 @@ class Stage:
     def doubt(self, person: PersonId, library: LibraryName = GATE) -> None:
         """Have the library read before the next try."""
         with self.house.store.transaction() as tx:
-            tx.deliveries.doubt([self.row(person, library).id])
+            tx.deliveries.look_again(self.row(person, library).id, self.clock())
 
     def bind(self, tx: Transaction, person: PersonId, held: Held, vendor_face_id: str) -> None:
         """Believe that the person's faces have become this one."""

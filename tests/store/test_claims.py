@@ -256,7 +256,7 @@ def test_a_bundle_is_filled_with_removals_that_nobody_has_and_no_one_doubts(tabl
     rung = table.owe(PersonId("third"), "delete", faces=0, rung_until=table.clock() + timedelta(seconds=5))
     doubted = table.owe(PersonId("fourth"), "delete", faces=0)
     with table.store.transaction() as tx:
-        tx.deliveries.doubt([doubted])
+        tx.deliveries.look_again(doubted, table.clock())
     free = table.owe(PersonId("fifth"), "delete", faces=0)
     elsewhere = table.owe(PersonId("sixth"), "delete", faces=0, library=YARD)
     table.claim(mine)
