@@ -1,5 +1,6 @@
 """The one place from which a vendor is called: permit, send, read, and what each silence means."""
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,8 @@ T = TypeVar("T")
 
 CONNECT_TIMEOUT = 3.0
 PATIENCE = 1.0  # a worker's thread never waits longer than this for a permit
+LARGEST_ANSWER = 16 * 1024 * 1024  # bytes; a page of a thousand faces has less than one of them in a hundred
+LEAST_LEFT = 0.5  # seconds for a body whose head came at the last moment: it is there already, nearly always
 DEFAULT_RETRY_AFTER = 2.0  # where a vendor says "slow down" without saying for how long
 _NEVER_LEFT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol, httpx.ProxyError)
 
@@ -33,8 +36,8 @@ class Call:
 class Door:
     """A vendor's door, for one errand: whose account, how long, and what was said so far.
 
-    `timeout` bounds one call in seconds. `deadline` is an instant of `time.monotonic()`: no call starts that
-    might outlast it, because the errand's lease could then be somebody else's.
+    `timeout` bounds one call in seconds, from its sending to the answer's last byte. `deadline` is an instant of
+    `time.monotonic()`: no call starts that might outlast it, because the errand's lease could then be somebody else's.
     """
 
     client: httpx.Client
@@ -80,7 +83,7 @@ class Door:
         try:
             with self.limiter.permit(self.account, operation, patience=PATIENCE):
                 started = time.monotonic()
-                response = self.client.send(build())
+                response = self._send(build(), started)
             return read(response)
         except NoPermitError:
             outcome = "no_permit"
@@ -112,11 +115,34 @@ class Door:
                 told = request_id(response) if response is not None else None
                 self.journal.append(Call(operation, outcome, time.monotonic() - started, told, started - asked))
 
+    def _send(self, request: httpx.Request, started: float) -> httpx.Response:
+        """The whole answer. A body that drips, or does not end, is the silence of a library that does not answer.
+
+        httpx's timeouts bound each read and not all of them, so a body could outlast the lease. Each read of it
+        may take half of the time that is left, and none starts in the second half.
+        """
+        response = self.client.send(request, stream=True)
+        with contextlib.closing(response):
+            left = max(LEAST_LEFT, started + self.timeout - time.monotonic()) / 2
+            last = time.monotonic() + left
+            if "timeout" in request.extensions:
+                request.extensions["timeout"]["read"] = left  # httpcore looks when it begins to read the body
+            body = bytearray()
+            for piece in response.iter_bytes():
+                body += piece
+                if len(body) > LARGEST_ANSWER:
+                    raise httpx.RemoteProtocolError("the answer does not end", request=request)
+                if time.monotonic() > last:
+                    raise httpx.ReadTimeout("the answer drips", request=request)
+        headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
+        return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=request)
+
 
 def make_client(timeout: float) -> httpx.Client:
     """A client for one library: no redirects, no proxies or .netrc from the environment, connections kept."""
+    soon = min(CONNECT_TIMEOUT, timeout)
     return httpx.Client(
-        timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout)),
+        timeout=httpx.Timeout(timeout, connect=soon, pool=soon),
         limits=httpx.Limits(max_connections=64, max_keepalive_connections=64, keepalive_expiry=30.0),
         follow_redirects=False,
         trust_env=False,
