@@ -23,6 +23,7 @@ LONGEST_WAIT = 900.0  # seconds; whatever a vendor says, we ask again after a qu
 
 _CODE = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 _MAX_DIGITS = 6
+_NOT_NOW = {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.MISDIRECTED_REQUEST, HTTPStatus.TOO_EARLY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Fault:
 
     error: type[LibraryError]
     words: str
+    about_person: bool = False
+    perhaps_done: bool = False  # the vendor's own trouble, which may have struck after the work was done
 
 
 class FaultTable:
@@ -45,11 +48,17 @@ class FaultTable:
         fault = self._faults.get(code)
         if fault is None:
             words = "the library answered with a code that this adapter does not know; if it stays, report the code"
-            return UnavailableError(f"{words} ({safe})", code=safe, request_id=request_id)
+            # Whom or what it blames is unknown, and so is whether anything was done.
+            unknown = UnavailableError(f"{words} ({safe})", code=safe, request_id=request_id, about_person=True)
+            unknown.perhaps_done = True
+            return unknown
         message = f"{fault.words} ({safe})"
         if issubclass(fault.error, ThrottledError):
             return fault.error(message, code=safe, request_id=request_id, retry_after=retry_after)
-        return fault.error(message, code=safe, request_id=request_id)
+        error = fault.error(message, code=safe, request_id=request_id, about_person=fault.about_person)
+        if isinstance(error, UnavailableError):
+            error.perhaps_done = fault.perhaps_done
+        return error
 
     def __contains__(self, code: str) -> bool:
         return code in self._faults
@@ -58,7 +67,8 @@ class FaultTable:
 def status_fault(response: httpx.Response) -> LibraryError:
     """The error for an answer that is not the vendor's own: a proxy, a captive portal, a wrong address.
 
-    A gateway that gave up (502, 504) or an unreadable 500 leaves it open whether the call was carried out.
+    A gateway that gave up (408, 502, 504) or an unreadable 500 leaves it open whether the call was carried out;
+    421 and 425 are a load balancer's wish to have it sent anew (RFC 9110 15.5.20, RFC 8470 5.2).
     """
     status = response.status_code
     code = f"http-{status}"
@@ -70,9 +80,9 @@ def status_fault(response: httpx.Response) -> LibraryError:
         )
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return RejectedError("the photo is too large for the library", code=code)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in _NOT_NOW:
         return UnavailableError("the library is out of service", code=code)
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status == HTTPStatus.REQUEST_TIMEOUT or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return UncertainError("a gateway answered in the library's place", code=code)
     return MisconfiguredError("what answers is not this vendor's service; check base_url", code=code)
 

@@ -56,13 +56,14 @@ class Door:
         """Whether so many calls, one after the other, end before `deadline` however slow they are."""
         return self.deadline is None or time.monotonic() + calls * (self.timeout + PATIENCE) <= self.deadline
 
-    def call(  # noqa: C901  # one try with one way out for each thing that can happen to a request
+    def call(  # noqa: C901, PLR0912  # one try with one way out for each thing that can happen to a request
         self,
         operation: str,
         build: Callable[[], httpx.Request],
         read: Callable[[httpx.Response], T],
         *,
         changes: bool,
+        adds: bool = False,
         request_id: Callable[[httpx.Response], str | None] = lambda response: response.headers.get("X-Request-Id"),
     ) -> T:
         """Send what `build` makes and return what `read` makes of the answer.
@@ -73,6 +74,8 @@ class Door:
 
         `changes` says that the call may alter the library: then silence after the request has left and an
         unreadable answer are UncertainError, otherwise UnavailableError. Raises NoPermitError before sending.
+        `adds` says that it may make a face: then the vendor's own trouble is UncertainError too, because it may
+        have struck after the face was made, and a look is cheaper than a face that nobody knows of.
         """
         if not self.has_time_for(1):
             raise NoPermitError(0.0, "the lease is nearly over")
@@ -102,14 +105,20 @@ class Door:
             outcome = error.code or "uncertain"
             if changes:
                 raise
-            raise UnavailableError(str(error), code=error.code, request_id=error.request_id) from error
+            raise _as(UnavailableError, error) from error
+        except UnavailableError as error:
+            outcome = error.code or "unavailable"
+            if adds and error.perhaps_done:
+                raise _as(UncertainError, error) from error
+            raise
         except LibraryError as error:
             outcome = error.code or type(error).__name__
             raise
         except (ValueError, KeyError, TypeError, AttributeError, httpx.DecodingError) as error:
             outcome = "garbage"
             status = response.status_code if response is not None else 0
-            raise silence(f"the library's answer cannot be read (HTTP {status})", code="garbage") from error
+            words = f"the library's answer cannot be read (HTTP {status})"
+            raise silence(words, code="garbage", about_person=True) from error
         finally:
             if outcome != "no_permit":
                 told = request_id(response) if response is not None else None
@@ -136,6 +145,10 @@ class Door:
                     raise httpx.ReadTimeout("the answer drips", request=request)
         headers = [(name, value) for name, value in response.headers.multi_items() if name != "content-encoding"]
         return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=request)
+
+
+def _as(kind: type[LibraryError], error: LibraryError) -> LibraryError:
+    return kind(str(error), code=error.code, request_id=error.request_id, about_person=error.about_person)
 
 
 def make_client(timeout: float) -> httpx.Client:

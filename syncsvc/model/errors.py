@@ -89,13 +89,16 @@ class LibraryError(ErrandError):
     """A vendor's library did not do what was asked.
 
     `code` is the vendor's own word (or our name for a transport fault), `face_id` the face it is about.
+    `about_person`: this person may be the cause, so it is no sign that the library is out of order.
     """
 
-    def __init__(self, message: str, *, code: str = "", request_id: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, code: str = "", request_id: str | None = None, about_person: bool = False
+    ) -> None:
         self.code = code
         self.request_id = request_id
+        self.about_person = about_person
         self.face_id: FaceId | None = None
-        self.about_person = False  # the trouble is with this one person, not with the library
         super().__init__(message)
 
 
@@ -110,7 +113,12 @@ class ThrottledError(LibraryError):
 
 
 class UnavailableError(LibraryError):
-    """The vendor cannot do it now; what was asked has not been done."""
+    """The vendor cannot do it now; what was asked has not been done.
+
+    `perhaps_done`: the vendor does not say so, and a call that adds is doubtful after it (`Door.call`).
+    """
+
+    perhaps_done: bool = False
 
 
 class UncertainError(LibraryError):

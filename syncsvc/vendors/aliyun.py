@@ -44,10 +44,15 @@ _EXACT_DOUBLE = 2**53
 _FACE_ID = re.compile(r"[0-9]{1,20}")
 
 _BUSY = Fault(UnavailableError, "the library has trouble of its own; we try again")
+_BROKE = Fault(UnavailableError, _BUSY.words, perhaps_done=True)
 _OPEN = Fault(UncertainError, "the library has not said whether it was done; we look")
 _KEYS = Fault(CredentialsError, "the library does not accept the access key; check access_key_id and access_key_secret")
 _ACCESS = Fault(CredentialsError, "the access key may not use the face library; grant its RAM user that permission")
-_FETCH = Fault(UnavailableError, "the library could not fetch the photo; check that public_url is reachable for it")
+_FETCH = Fault(
+    UnavailableError,
+    "the library could not fetch the photo; check that public_url is reachable for it",
+    about_person=True,  # one photo may be too slow for the vendor's 3 seconds (53414) while others are not
+)
 _URL = Fault(RejectedError, "the library refuses the photo's address; check public_url, then try again")
 _SLOW = Fault(ThrottledError, "the library asked us to slow down")
 
@@ -55,13 +60,15 @@ _FAULTS = FaultTable(
     {
         # The gateway's words, HTTP other than 200 (434846).
         "InvalidTimeStamp.Expired": Fault(MisconfiguredError, "this machine's clock is 15 minutes off or more; set it"),
-        "InvalidAccessKeyId.NotFound": _KEYS,
+        "InvalidAccessKeyId": _KEYS,  # and all its kinds, see _known
+        "Forbidden": _ACCESS,
         "SignatureDoesNotMatch": _KEYS,
         "InvalidAction.NotFound": Fault(MisconfiguredError, "there is no face library at this address; check base_url"),
         "SignatureNonceUsed": _OPEN,  # ours are fresh: something between us sent the request twice
         "Throttling": _SLOW,
         # Codes in the body, HTTP 200 but for 411 (53414, 3060193).
-        **dict.fromkeys(("ServiceUnavailable", "500", "503", "580", "585", "586", "587", "591"), _BUSY),
+        **dict.fromkeys(("ServiceUnavailable", "503"), _BUSY),
+        **dict.fromkeys(("500", "580", "585", "586", "587", "591"), _BROKE),
         **dict.fromkeys(("280", "581"), _OPEN),
         **dict.fromkeys(("408", "411", "596"), _ACCESS),
         **dict.fromkeys(("480", "592"), _FETCH),
@@ -126,7 +133,8 @@ class Library(FaceLibrary[Options]):
             try:
                 return self._add_face(key, face)
             except GoneError as error:
-                raise UnavailableError(f"{_FETCH.words} (404)", code="404", request_id=error.request_id) from error
+                words = f"{_FETCH.words} (404)"
+                raise UnavailableError(words, code="404", request_id=error.request_id, about_person=True) from error
         except RejectedError:
             if not held:
                 with suppress(ErrandError):
@@ -208,7 +216,7 @@ class Library(FaceLibrary[Options]):
 
     def _add_face(self, key: str, face: Face) -> Report:
         asked = {"personId": key, "urls": [self.photo_url(face.digest)]}
-        return Report(added=self._post("face/add", asked, _added, changes=True))
+        return Report(added=self._post("face/add", asked, _added, changes=True, adds=True))
 
     def _delete_faces(self, key: str, ids: list[VendorFaceId]) -> frozenset[VendorFaceId] | None:
         """The ids that the vendor says it deleted, None where it says it has nothing of the kind."""
@@ -242,7 +250,15 @@ class Library(FaceLibrary[Options]):
         except GoneError:
             return None
 
-    def _post(self, operation: str, asked: Answer | None, read: Callable[[Answer], T], *, changes: bool = False) -> T:
+    def _post(
+        self,
+        operation: str,
+        asked: Answer | None,
+        read: Callable[[Answer], T],
+        *,
+        changes: bool = False,
+        adds: bool = False,
+    ) -> T:
         path, query = f"/green/sface/{operation}", {"RegionId": self.options.region}
         body = b"" if asked is None else json.dumps(asked, ensure_ascii=False, separators=(",", ":")).encode()
 
@@ -254,7 +270,7 @@ class Library(FaceLibrary[Options]):
             return self.door.client.build_request("POST", url, content=body, headers=headers)
 
         return self.door.call(
-            operation, build, lambda told: read(_answer(told)), changes=changes, request_id=_request_id
+            operation, build, lambda told: read(_answer(told)), changes=changes, adds=adds, request_id=_request_id
         )
 
 
@@ -313,8 +329,23 @@ def _answer(response: httpx.Response) -> Answer:
         return data
     if not wrong:
         raise ValueError("an answer without a code") if ok else status_fault(response)
-    word = "Throttling" if wrong.startswith("Throttling") else wrong  # Throttling.User, Throttling.Api
-    raise _FAULTS.error(word, request_id=_request_id(response), retry_after=retry_after(response))
+    raise _FAULTS.error(
+        _known(wrong, response.status_code), request_id=_request_id(response), retry_after=retry_after(response)
+    )
+
+
+def _known(code: str, status: int) -> str:
+    """The table's name for a code of the gateway's, whose families have more members than the documents list.
+
+    They say Throttling.User, InvalidAccessKeyId.Inactive, Forbidden.RAM; and the gateway's 401 and 403 are about
+    who we are, whatever word comes with them.
+    """
+    family = next((one for one in ("Throttling", "InvalidAccessKeyId", "Forbidden") if code.startswith(one)), None)
+    if family is not None:
+        return family
+    if code not in _FAULTS and status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        return "Forbidden"
+    return code
 
 
 def _envelope(response: httpx.Response) -> Answer:

@@ -29,7 +29,7 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import face_label, person_key
-from syncsvc.model.people import Face, Held, Listed, Person, PersonId, Photo, VendorFaceId, vendor_ids
+from syncsvc.model.people import Face, Feature, Held, Listed, Person, PersonId, Photo, VendorFaceId, vendor_ids
 from syncsvc.model.permits import Rate
 from syncsvc.model.report import Report, Seen
 
@@ -79,7 +79,7 @@ FAULTS = FaultTable(
         "CONCURRENCY_LIMIT_EXCEEDED": Fault(ThrottledError, "the library asked us to slow down"),
         "API_NOT_FOUND": Fault(MisconfiguredError, "this address has no FaceSearch service; check base_url"),
         "IMAGE_DOWNLOAD_TIMEOUT": Fault(UnavailableError, "the library was too slow to take the photo in"),
-        "INTERNAL_ERROR": Fault(UnavailableError, "the library has trouble of its own"),
+        "INTERNAL_ERROR": Fault(UnavailableError, "the library has trouble of its own", perhaps_done=True),
     }
 )
 
@@ -87,7 +87,7 @@ FAULTS = FaultTable(
 class Options(LibraryOptions):
     """`group_id` names the face library, which must exist: creating it is the operator's decision."""
 
-    api_key: str = Field(pattern=r"^[^\s&=]+$")
+    api_key: str = Field(pattern=r"^[^\s&=]+$", repr=False)
     api_secret: SecretStr = Field(min_length=1)
     group_id: str = Field(pattern=r"^[A-Za-z0-9\-%@#&_]{1,48}$")
 
@@ -122,7 +122,7 @@ class Library(FaceLibrary[Options]):
         def read(response: httpx.Response) -> Listed:
             return Listed(_token(_body(response)["face_token"]), None, fields["user_id"], fields["user_data"])
 
-        return Report(added=(self._call("add", fields, read, changes=True, upload=upload),))
+        return Report(added=(self._call("add", fields, read, changes=True, adds=True, upload=upload),))
 
     def remove(self, removal: Removal) -> Report:
         answer = self.remove_many([removal])[removal.person.id]
@@ -172,14 +172,25 @@ class Library(FaceLibrary[Options]):
         return Seen(tuple(found.values()), frozenset(absent), complete=complete)
 
     def retract(self, person: Person, face: Face) -> None:
-        """In a library too large to be listed whole, finds the face by its picture and goes by its labels."""
-        if not isinstance(face.source, Photo):
+        """In a library too large to be listed whole, finds the face by its picture and goes by its labels.
+
+        Without the picture a small library is listed instead; a large one stays doubtful.
+        """
+        if isinstance(face.source, Feature):
+            return  # never sent here
+        ours = (person_key(person.id), face_label(person.id, face.id, face.digest))
+        if face.source is None:
+            listing, complete = self._visible()
+            lost = [one.vendor_face_id for one in listing if (one.person_key, one.label) == ours]
+            if lost:
+                self._delete(lost)
+            if not complete:
+                raise UncertainError("the face whose add was lost cannot be searched for without its picture")
             return
         try:
             alike = self._search(face.source)
         except RejectedError:  # a picture that the library does not take made no face
             return
-        ours = (person_key(person.id), face_label(person.id, face.id, face.digest))
         lost = [token for token in alike if (info := self._info(token)) and (info.person_key, info.label) == ours]
         if lost:
             self._delete(lost)
@@ -291,6 +302,7 @@ class Library(FaceLibrary[Options]):
         read: Callable[[httpx.Response], T],
         *,
         changes: bool,
+        adds: bool = False,
         upload: tuple[str, bytes, str] | None = None,
     ) -> T:
         """The only way out of this file, so nothing is deleted but what `guarded_tokens` lets through."""
@@ -306,7 +318,7 @@ class Library(FaceLibrary[Options]):
             parts: dict[str, Any] = {name: (None, value) for name, value in signed.items()}
             return self.door.client.build_request("POST", url, files={**parts, "file": upload} if upload else parts)
 
-        return self.door.call(operation, build, read, changes=changes, request_id=_request_id)
+        return self.door.call(operation, build, read, changes=changes, adds=adds, request_id=_request_id)
 
 
 def sign(api_key: str, api_secret: str, *, now: int, expires: int | None = None, random: str | None = None) -> str:

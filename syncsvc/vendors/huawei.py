@@ -73,7 +73,7 @@ FAULTS = FaultTable(
         **{f"FRS.00{number}": _REFUSED for number in range(10, 18)},
         **{f"FRS.00{number}": _OTHER_STORE for number in (21, 22, 23)},
         "FRS.0002": _WHO,  # 403 in the table [D 0045], 400 in samples [Q]: the code decides
-        "FRS.0018": Fault(UnavailableError, "the library has trouble of its own"),
+        "FRS.0018": Fault(UnavailableError, "the library has trouble of its own", perhaps_done=True),
         "FRS.0019": _ACCOUNT,
         "FRS.0020": _ACCOUNT,
         "FRS.0028": Fault(MisconfiguredError, "the credentials belong to another project; check options.project_id"),
@@ -106,10 +106,10 @@ class Options(LibraryOptions):
     project_id: str = Field(pattern=_NAME)
     face_set_name: str = Field(pattern=_NAME)
     auth: Literal["aksk", "token"] = "aksk"
-    access_key: str | None = Field(default=None, pattern=r"^[^\s,=]+$")
+    access_key: str | None = Field(default=None, pattern=r"^[^\s,=]+$", repr=False)
     secret_key: SecretStr | None = Field(default=None, min_length=1)
     iam_url: str | None = None
-    user: str | None = Field(default=None, min_length=1)
+    user: str | None = Field(default=None, min_length=1, repr=False)
     password: SecretStr | None = Field(default=None, min_length=1)
     domain: str | None = Field(default=None, min_length=1)
     person_field: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_-]{1,36}$")
@@ -168,7 +168,7 @@ class Library(FaceLibrary[Options]):
         }
         if self.options.person_field:
             wanted["external_fields"] = {self.options.person_field: person_hash(person.id)}
-        made = self._call("add", "POST", "/faces", body=wanted, changes=True, read=self._faces)
+        made = self._call("add", "POST", "/faces", body=wanted, changes=True, adds=True, read=self._faces)
         return Report(added=made)
 
     def remove(self, removal: Removal) -> Report:
@@ -271,7 +271,9 @@ class Library(FaceLibrary[Options]):
         except GoneError:
             return None
         if any(one.vendor_face_id != face.vendor_face_id for one in shown):
-            raise UnavailableError("the library showed another face than the one asked for", code="other_face")
+            raise UnavailableError(
+                "the library showed another face than the one asked for", code="other_face", about_person=True
+            )
         return shown[0] if shown else None
 
     def _face_number(self) -> int:
@@ -306,6 +308,7 @@ class Library(FaceLibrary[Options]):
         query: Pairs = (),
         body: Mapping[str, Any] | None = None,
         changes: bool,
+        adds: bool = False,
         read: Callable[[Mapping[str, Any]], T],
     ) -> T:
         """One call below the face set. A token that is turned away is renewed once; nothing was done with it."""
@@ -318,6 +321,7 @@ class Library(FaceLibrary[Options]):
                 lambda: self._request(method, whole, query, content, token),
                 lambda response: read(_told(response)),
                 changes=changes,
+                adds=adds,
             )
 
         if self.options.auth == "aksk":

@@ -81,7 +81,7 @@ FAULTS = FaultTable(
         "IMAGE_SIZE_TOO_LARGE_ERROR": Fault(RejectedError, "the photo is too large for the box; send a smaller one"),
         "NO_FACE_ERROR": Fault(RejectedError, "no face was found in the photo; take one with the face clear and whole"),
         "LOW_QUALITY_ERROR": Fault(RejectedError, "the photo is not good enough; take a new one"),
-        "INTERNAL_ERROR": Fault(UnavailableError, _TROUBLE),
+        "INTERNAL_ERROR": Fault(UnavailableError, _TROUBLE, perhaps_done=True),
         "INTERNET_ERROR": Fault(UnavailableError, _TROUBLE),
         "IMAGE_DOWNLOAD_TIMEOUT": Fault(UnavailableError, _TROUBLE),
         "INSUFFICIENT_SPACE_LEFT": Fault(UnavailableError, "the box has no space left; free some on it"),
@@ -157,10 +157,12 @@ class Library(FaceLibrary[Options]):
         if old.vendor_face_id not in vendor_ids(before):
             raise GoneError("the face to replace is not in the library", code="ID_NOT_FOUND")
         body = {"identity_id": key, "face_id": old.vendor_face_id, **self._source(face)}
-        after = self._change("replaceface", key, body)
+        after = self._change("replaceface", key, body, adds=True)
         made = [one for one in after if one not in before]
         if len(made) != 1:
-            raise UncertainError("the library's answer does not show which face is new", code="ambiguous")
+            raise UncertainError(
+                "the library's answer does not show which face is new", code="ambiguous", about_person=True
+            )
         return Report(added=tuple(made), remaining=after)
 
     def remove(self, removal: Removal) -> Report:
@@ -250,11 +252,11 @@ class Library(FaceLibrary[Options]):
             _about(answer, key)
             return _listed(answer["face_id"], answer["register_image_id"], key)
 
-        return Report(added=(self._call("createidentity", body, read, changes=True),))
+        return Report(added=(self._call("createidentity", body, read, changes=True, adds=True),))
 
     def _add_face(self, person: Person, face: Face) -> Report:
         key = person_key(person.id)
-        return Report(remaining=self._change("addface", key, {"identity_id": key, **self._source(face)}))
+        return Report(remaining=self._change("addface", key, {"identity_id": key, **self._source(face)}, adds=True))
 
     def _take_out(self, removal: Removal) -> Report | None:
         """Remove what is wanted gone, face by face; None where the whole person may go and has not yet."""
@@ -331,9 +333,9 @@ class Library(FaceLibrary[Options]):
 
         return self._call("getidentities", {"page_limit": limit, "page_index": index}, read, changes=False)
 
-    def _change(self, operation: str, key: str, body: Mapping[str, Any]) -> tuple[Listed, ...]:
+    def _change(self, operation: str, key: str, body: Mapping[str, Any], *, adds: bool = False) -> tuple[Listed, ...]:
         """A call that changes one person's faces; what they have after it."""
-        return self._call(operation, body, lambda answer: _faces(answer, key), changes=True)
+        return self._call(operation, body, lambda answer: _faces(answer, key), changes=True, adds=adds)
 
     def _source(self, face: Face) -> dict[str, Any]:
         match face.source:
@@ -347,7 +349,13 @@ class Library(FaceLibrary[Options]):
                 raise RejectedError("the photo is no longer stored; send it again", code="photo_missing")
 
     def _call(
-        self, operation: str, body: Mapping[str, Any], read: Callable[[Mapping[str, Any]], T], *, changes: bool
+        self,
+        operation: str,
+        body: Mapping[str, Any],
+        read: Callable[[Mapping[str, Any]], T],
+        *,
+        changes: bool,
+        adds: bool = False,
     ) -> T:
         url = f"{self.door.base_url.rstrip('/')}/sophon/v2/face/{operation}"
         headers = {"Content-Type": "application/json"}  # anything else is UNSUPPORT_CONTENT_TYPE, on every page
@@ -355,7 +363,7 @@ class Library(FaceLibrary[Options]):
         def build() -> httpx.Request:
             return self.door.client.build_request("POST", url, content=json.dumps(body), headers=headers)
 
-        return self.door.call(operation, build, lambda response: read(_answer(response)), changes=changes)
+        return self.door.call(operation, build, lambda response: read(_answer(response)), changes=changes, adds=adds)
 
 
 class _NotFoundError(GoneError):

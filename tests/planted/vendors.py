@@ -70,15 +70,15 @@ DEFECTS = (
     Defect(
         "garbage passes for success",
         "syncsvc.library.http",
-        """raise silence(f"the library's answer cannot be read (HTTP {status})", code="garbage") from error""",
+        'raise silence(words, code="garbage", about_person=True) from error',
         "return None",
         (f"{SOPHON}::test_a_lost_answer_while_departing_is_doubtful_and_leaves_nothing",),
     ),
     Defect(
         "an unknown code passes for already gone",
         "syncsvc.library.faults",
-        'return UnavailableError(f"{words} ({safe})"',
-        'return __import__("syncsvc.model.errors").model.errors.GoneError(f"{words} ({safe})"',
+        'unknown = UnavailableError(f"{words} ({safe})"',
+        'unknown = __import__("syncsvc.model.errors").model.errors.GoneError(f"{words} ({safe})"',
         (f"{SOPHON}::test_a_code_nobody_knows_is_never_success",),
     ),
     Defect(

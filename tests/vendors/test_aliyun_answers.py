@@ -48,7 +48,12 @@ CODES: Mapping[type[LibraryError], tuple[int, ...]] = {
     UncertainError: (280, 581),
 }
 WORDS: Mapping[type[LibraryError], tuple[str, ...]] = {
-    CredentialsError: ("InvalidAccessKeyId.NotFound", "SignatureDoesNotMatch"),
+    CredentialsError: (
+        "InvalidAccessKeyId.NotFound",
+        "InvalidAccessKeyId.Inactive",
+        "Forbidden.RAM",
+        "SignatureDoesNotMatch",
+    ),
     MisconfiguredError: ("InvalidTimeStamp.Expired", "InvalidAction.NotFound"),
     ThrottledError: ("Throttling", "Throttling.User", "Throttling.Api"),
     UnavailableError: ("ServiceUnavailable", "Something.New"),

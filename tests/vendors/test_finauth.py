@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import httpx
@@ -237,6 +238,20 @@ class TestFinAuth(LibraryContract):
         self.assert_holds(sandbox, alice, held)
         assert len(sandbox.world.faces) == 2002
 
+    def test_a_lost_add_without_its_picture_stays_doubtful_in_a_library_beyond_the_window(
+        self, library: Library, sandbox: Sandbox
+    ) -> None:
+        alice = somebody(ALICE, 1)
+        without = replace(alice.faces[0], source=None)
+        self.enrol(library, alice)
+
+        library.retract(alice, without)
+
+        assert sandbox.world.faces == {}
+        self.crowd(sandbox, people=2000, each=1)
+        with pytest.raises(UncertainError, match="without its picture"):
+            library.retract(alice, without)
+
     def test_a_lost_add_of_a_picture_that_is_refused_leaves_nothing_to_take_back(
         self, library: Library, sandbox: Sandbox
     ) -> None:
@@ -377,15 +392,15 @@ def library_at(transport: httpx.MockTransport) -> Library:
         (404, "not found", MisconfiguredError),
         (412, {"error": "IMAGE_DOWNLOAD_TIMEOUT"}, UnavailableError),
         (413, "Request Entity Too Large", RejectedError),
-        (500, {"error": "INTERNAL_ERROR"}, UnavailableError),
+        (500, {"error": "INTERNAL_ERROR"}, UncertainError),
         (500, "a gateway", UncertainError),
         (503, "<html>out of service</html>", UnavailableError),
         (400, {"error": "IMAGE_ERROR_UNSUPPORTED_FORMAT: image"}, RejectedError),
         (400, {"error": "INVALID_IMAGE_SIZE: file"}, RejectedError),
         (400, {"error": "LOW_QUALITY"}, RejectedError),
         (400, {"error": "MULTIPLE_FACES"}, RejectedError),
-        (400, {"error": "A_WORD_OF_TOMORROW"}, UnavailableError),
-        (200, {"error": "INTERNAL_ERROR"}, UnavailableError),
+        (400, {"error": "A_WORD_OF_TOMORROW"}, UncertainError),
+        (200, {"error": "INTERNAL_ERROR"}, UncertainError),
         (200, {}, UncertainError),
         (200, [], UncertainError),
         (200, {"face_token": "no-token"}, UncertainError),

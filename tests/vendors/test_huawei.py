@@ -259,11 +259,11 @@ class TestListing(Desk):
             library.ping()
 
 
-NOT_SUCCESS = [
+NOT_SUCCESS: list[tuple[int, str, type[LibraryError]]] = [
     (400, "FRS.0002", CredentialsError),
     (403, "FRS.0002", CredentialsError),
     (400, "FRS.0013", RejectedError),
-    (400, "FRS.0018", UnavailableError),
+    (400, "FRS.0018", UncertainError),
     (400, "FRS.0019", MisconfiguredError),
     (400, "FRS.0021", RejectedError),
     (403, "FRS.0028", MisconfiguredError),
@@ -279,7 +279,7 @@ NOT_SUCCESS = [
     (401, "APIG.0301", CredentialsError),
     (401, "APIGW.0303", CredentialsError),
     (429, "APIGW.0308", ThrottledError),
-    (400, "FRS.7777", UnavailableError),
+    (400, "FRS.7777", UncertainError),
     (401, "APIGW.7777", CredentialsError),
     (429, "APIGW.7777", ThrottledError),
     (200, "FRS.0404", RejectedError),

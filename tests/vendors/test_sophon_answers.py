@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from syncsvc.library.http import Door
-from syncsvc.model.errors import LibraryError, UncertainError
+from syncsvc.model.errors import LibraryError, UnavailableError, UncertainError
 from syncsvc.model.people import FaceId, HeldFace, VendorFaceId, vendor_ids
 from syncsvc.model.permits import Account, Unlimited
 from syncsvc.model.report import Reading
@@ -144,3 +144,26 @@ def test_what_is_sent_is_what_the_page_shows(parrot: Library, box: Box) -> None:
 
 def _held(vendor_face_id: str, name: str) -> HeldFace:
     return HeldFace(VendorFaceId(vendor_face_id), None, FaceId(name), draw(1).digest)
+
+
+@pytest.mark.parametrize(
+    ("code", "adding", "reading"),
+    [
+        ("INTERNAL_ERROR", UncertainError, UnavailableError),
+        ("A_WORD_OF_TOMORROW", UncertainError, UnavailableError),
+        ("INSUFFICIENT_SPACE_LEFT", UnavailableError, UnavailableError),
+    ],
+)
+def test_the_boxs_own_trouble_leaves_an_add_in_doubt_and_nothing_else(
+    parrot: Library, box: Box, code: str, adding: type[LibraryError], reading: type[LibraryError]
+) -> None:
+    box.status, box.answer = 500, {"error": {"code": code, "message": ""}}
+    alice = somebody(ALICE, 1)
+
+    with pytest.raises(adding) as added:
+        parrot.add(alice, alice.faces[0], ())
+    with pytest.raises(reading) as read:
+        parrot.look(alice, ())
+    gone = parrot.delete([(person(ALICE, alice.faces[0]), (_held("x", "f0"), _held("y", "f1")))])[alice.id]
+
+    assert (type(added.value), type(read.value), type(gone)) == (adding, reading, reading)
