@@ -153,14 +153,15 @@ def outcome_of(error: ErrandError) -> Outcome:
         case ThrottledError():
             return Deferred(error.retry_after or THROTTLE_WAIT, "throttled", str(error), costs_attempt=False)
         case UncertainError():
-            return Doubtful(error.code or "uncertain", str(error), library_fails=not error.about_person)
+            own = error.about_person
+            return Doubtful(error.code or "uncertain", str(error), library_fails=True, about_person=own)
         case RejectedError():
             return Refused(error.code or "rejected", str(error), error.face_id)
         case MisconfiguredError():
             return Halted(error.code or "misconfigured", str(error))
         case UnavailableError():
-            blamed = not error.about_person
-            return Deferred(None, error.code or "unavailable", str(error), costs_attempt=True, library_fails=blamed)
+            reason, own = error.code or "unavailable", error.about_person
+            return Deferred(None, reason, str(error), costs_attempt=True, library_fails=True, about_person=own)
         case LibraryError():  # Gone or Exists where the adapter did not expect it: we no longer know what is there
             return Doubtful(error.code or "unexpected", str(error))
         case _:

@@ -35,13 +35,13 @@ def ending(claimed: Claimed, ended: Ended, *, probe: bool, now: datetime) -> Set
             return _not_yet(claimed, ended, again, now)
         case Deferred(costs_attempt=False, delay=delay):
             return replace(again, due_at=_after(now, delay or 0.0), attempts=tried - 1)
-        case Deferred() if probe:
+        case Deferred(about_person=False) if probe:
             return replace(again, due_at=_after(now, backoff(tried)), attempts=tried - 1)
         case Deferred(delay=delay):
             return _unless_exhausted(replace(again, due_at=_after(now, backoff(tried) if delay is None else delay)))
         case Doubtful():
             due = _after(now, backoff(tried, base=LOOK_BASE, cap=LOOK_CAP))
-            attempts = tried - 1 if probe and outcome.library_fails else tried
+            attempts = tried - 1 if probe and outcome.library_fails and not outcome.about_person else tried
             doubt = _doubt(again.doubt, ended.lost_adds, claimed.wanted)
             return _unless_exhausted(replace(again, state="doubtful", due_at=due, attempts=attempts, doubt=doubt))
         case Refused(face_id=face):

@@ -16,7 +16,8 @@ class Applied:
 class Deferred:
     """Not now; again after `delay` seconds, None means: by the back-off of its attempts.
 
-    `library_fails`: the trouble is the library's and not this person's, so the breaker counts it.
+    `library_fails`: the breaker counts it. `about_person`: it may lie in this very person, so it costs an attempt
+    even where it only probed the library.
     """
 
     delay: float | None
@@ -24,6 +25,7 @@ class Deferred:
     detail: str
     costs_attempt: bool
     library_fails: bool = False
+    about_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Doubtful:
     reason: str
     detail: str
     library_fails: bool = False
+    about_person: bool = False
 
 
 @dataclass(frozen=True, slots=True)

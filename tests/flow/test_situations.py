@@ -233,12 +233,9 @@ def test_a_dead_deletion_does_not_make_a_stranger_ours(stage: Stage) -> None:
     assert list(stage.room.world.faces) == [stranger]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="without labels, a stranger nobody noted before is taken for an add that was never carried out"
-)
 @pytest.mark.parametrize("everywhere", ["sophon", "aliyun"], indirect=True)
 def test_a_stranger_is_not_taken_for_an_add_whose_answer_was_lost(everywhere: Stage) -> None:
-    """An adapter that read the person before its add could tell, by noting whom it saw as foreign with its error."""
+    """Who was there before the add is read and noted before it."""
     stage = everywhere
     stage.hire(ALICE, 1)
     stage.quiet()

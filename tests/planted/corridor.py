@@ -35,11 +35,11 @@ DEFECTS = (
         (f"{DOUBTS}::test_what_a_dead_worker_had_done_is_found_and_not_done_again",),
     ),
     Defect(
-        "a dead removal counts as adds in doubt",
-        "syncsvc.store.statements",
-        'leased_faces=case((_d.verb == "delete", 0), else_=_d.wanted_faces),',
-        "leased_faces=_d.wanted_faces,",
-        (f"{SITUATIONS}::test_a_dead_deletion_does_not_make_a_stranger_ours",),
+        "nobody notes who was there before the add",
+        "syncsvc.flow.attempt",
+        "if caps.labels or shelf.owned:",
+        "if caps is not None:",
+        (f"{SITUATIONS}::test_a_stranger_is_not_taken_for_an_add_whose_answer_was_lost",),
     ),
     Defect(
         "settling ignores what is wanted by then",
@@ -170,7 +170,7 @@ DEFECTS = (
     Defect(
         "a probe pays with its attempts",
         "syncsvc.flow.endings",
-        "case Deferred() if probe:",
+        "case Deferred(about_person=False) if probe:",
         "case Deferred() if False:",
         (f"{BREAKER}::test_an_outage_of_hours_exhausts_nobody",),
     ),
@@ -191,8 +191,8 @@ DEFECTS = (
     Defect(
         "a transaction stays open while the vendor thinks",
         "syncsvc.flow.deliver",
-        "settled = settle(house, taken.round, _run(shelf, taken, deadline))",
-        "with house.store.transaction():\n        done = _run(shelf, taken, deadline)\n"
+        "settled = settle(house, taken.round, _run(house, shelf, taken, deadline))",
+        "with house.store.transaction():\n        done = _run(house, shelf, taken, deadline)\n"
         "    settled = settle(house, taken.round, done)",
         ("tests/flow/test_endings.py::test_no_transaction_is_open_while_the_vendor_thinks",),
     ),
