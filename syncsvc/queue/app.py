@@ -9,9 +9,11 @@ from celery import Celery
 from celery.signals import setup_logging, worker_process_shutdown, worker_shutdown
 
 from syncsvc.observe import logs
+from syncsvc.queue import redis_transport
 from syncsvc.settings import load
 from syncsvc.wiring import Service, open_service
 
+redis_transport.install()
 app = Celery("syncsvc")
 app.config_from_object("celeryconfig")
 
