@@ -51,6 +51,20 @@ def resume(context: typer.Context, name: Name) -> None:
     say(f"{name} works again" if changed else f"{name} was working already")
 
 
+@library.command()
+def fill(context: typer.Context, name: Name, *, as_json: Json = False) -> None:
+    """Owe everybody to a library that is new and empty; adopt one that already holds people instead."""
+    from syncsvc.flow import operate  # noqa: PLC0415
+
+    owed = operate.fill(desk(context).house, LibraryName(name))
+    if as_json:
+        print_json({"library": name, "owed": owed})
+    elif owed:
+        say(f"{owed:,} {'person is' if owed == 1 else 'people are'} now owed to {name}")
+    else:
+        say(f"nothing to do: {name} was told of everybody already")
+
+
 def status(
     context: typer.Context,
     *,

@@ -127,6 +127,19 @@ def test_a_library_is_paused_and_resumed(run: Run) -> None:
     assert "no library is called 'south-gate'" in run("library", "resume", "south-gate").err
 
 
+def test_a_library_is_filled_with_everybody_it_was_never_told_of(run: Run, alice: str, configuration: Path) -> None:
+    second = CONFIGURATION.format(base_url="http://127.0.0.1:1").replace("north-gate", "south-gate")
+    with configuration.open("a") as file:
+        file.write(second[second.index("[[library]]") :])
+    assert run("db", "upgrade").code == 0
+
+    ended = run("library", "fill", "south-gate")
+
+    assert (ended.code, ended.out) == (0, "1 person is now owed to south-gate\n")
+    assert json.loads(run("library", "fill", "south-gate", "--json").out) == {"library": "south-gate", "owed": 0}
+    assert "no library is called 'west-gate'" in run("library", "fill", "west-gate").err
+
+
 def test_status_counts_what_is_owed(run: Run, alice: str) -> None:
     (shown,) = json.loads(run("status", "--json").out)
 
