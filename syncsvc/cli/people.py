@@ -30,7 +30,7 @@ Face = Annotated[str, typer.Option("--face", help="The face's id.")]
 @person.command()
 def show(context: typer.Context, person_id: Id, *, as_json: Json = False) -> None:
     """A person's state in every library."""
-    view = _view(desk(context), person_id)
+    view = _view(desk(context), _person(person_id))
     if as_json:
         print_json(view)
         return
@@ -45,7 +45,7 @@ def show(context: typer.Context, person_id: Id, *, as_json: Json = False) -> Non
             one.held,
             one.attempts,
             one.due_at,
-            ", ".join(f"{held.id or 'unwanted'} as {held.vendor_face_id}" for held in one.faces),
+            ", ".join(f"{'unwanted' if held.id is None else held.id} as {held.vendor_face_id}" for held in one.faces),
             one.detail or one.reason,
         )
         for one in view.libraries
@@ -64,10 +64,11 @@ def erase(
 ) -> None:
     """Let a person depart: their faces go from every library and from here."""
     here = desk(context)
-    _view(here, person_id)
+    who = _person(person_id)
+    _view(here, who)
     if not yes and sys.stdin.isatty():
         typer.confirm(f"Remove every face of {person_id} from every library?", abort=True)
-    _record(here, Departed(PersonId(person_id)), as_json=as_json)
+    _record(here, Departed(who), as_json=as_json)
 
 
 @person.command()
@@ -76,7 +77,7 @@ def resync(context: typer.Context, person_id: Id, *, as_json: Json = False) -> N
     from syncsvc.flow import operate  # noqa: PLC0415 - the database's library
 
     here = desk(context)
-    rings = operate.resync(here.house, PersonId(person_id))
+    rings = operate.resync(here.house, _person(person_id))
     _send(here, rings)
     if as_json:
         print_json({"libraries": [ring.library for ring in rings]})
@@ -93,34 +94,51 @@ def replace(
     *,
     as_json: Json = False,
 ) -> None:
-    """Give a face a new picture, in every library; a face that was not there is added."""
+    """Give a face a new picture, in every library; a face or a person that was not there is added."""
     from syncsvc.intake.photos import read_photo_file  # noqa: PLC0415 - Pillow
 
     here = desk(context)
+    who, which = _person(person_id), _face(face_id)
     picture = read_photo_file(photo)
-    view = _view(here, person_id)
-    if view.departed_at is not None:
-        raise InputError(f"{person_id} has departed; only the HR system brings somebody back")
-    _record(here, FaceReplaced(PersonId(person_id), FaceId(face_id), picture), as_json=as_json)
+    try:
+        is_new = False
+        if _view(here, who).departed_at is not None:
+            raise InputError(f"{who} has departed; only the HR system brings somebody back")
+    except NotFoundError:
+        is_new = True
+    _record(here, FaceReplaced(who, which, picture), as_json=as_json, is_new=is_new)
 
 
 @face.command("delete")
 def delete_face(context: typer.Context, person_id: Id, face_id: Face, *, as_json: Json = False) -> None:
     """Take one face out of every library; the person's other faces stay."""
     here = desk(context)
-    known = [one.id for one in _view(here, person_id).faces]
-    if face_id not in known:
+    who, which = _person(person_id), _face(face_id)
+    known = [one.id for one in _view(here, who).faces]
+    if which not in known:
         raise NotFoundError(f"{person_id} has no face {face_id!r}; there are: {', '.join(known) or 'none'}")
-    _record(here, FaceDeleted(PersonId(person_id), FaceId(face_id)), as_json=as_json)
+    _record(here, FaceDeleted(who, which), as_json=as_json)
 
 
-def _view(here: Desk, person_id: str) -> "PersonView":
+def _person(text: str) -> PersonId:
+    from syncsvc.intake.lines import person_id  # noqa: PLC0415 - Pillow
+
+    return person_id(text)
+
+
+def _face(text: str) -> FaceId:
+    from syncsvc.intake.lines import face_id  # noqa: PLC0415 - Pillow
+
+    return face_id(text)
+
+
+def _view(here: Desk, person: PersonId) -> "PersonView":
     from syncsvc.flow.views import person_view  # noqa: PLC0415
 
-    return person_view(here.house, PersonId(person_id))
+    return person_view(here.house, person)
 
 
-def _record(here: Desk, change: Change, *, as_json: bool) -> None:
+def _record(here: Desk, change: Change, *, as_json: bool, is_new: bool = False) -> None:
     from syncsvc.flow.record import record  # noqa: PLC0415
 
     recorded: Recorded = record(here.house, Told("cli", uuid.uuid4().hex, change))
@@ -128,14 +146,15 @@ def _record(here: Desk, change: Change, *, as_json: bool) -> None:
     if as_json:
         print_json({"change": recorded.change, "effect": recorded.effect, "revision": recorded.revision})
     elif recorded.effect == "applied":
-        _told(change.person, len(recorded.rings))
+        _told(change.person, len(recorded.rings), is_new=is_new)
     else:
         say(f"nothing to do: {change.person} is so already")
 
 
-def _told(person_id: str, count: int) -> None:
+def _told(person_id: str, count: int, *, is_new: bool = False) -> None:
     libraries = "1 library" if count == 1 else f"{count} libraries"
-    say(f"recorded for {libraries}; `syncsvc person show {person_id}` shows how far it is")
+    new = "new person, " if is_new else ""
+    say(f"{new}recorded for {libraries}; `syncsvc person show {person_id}` shows how far it is")
 
 
 def _send(here: Desk, rings: "Iterable[Ring]") -> None:

@@ -166,6 +166,35 @@ def test_a_face_is_replaced_from_a_file(run: Run, alice: str, rung: list[str], t
     assert rung == ["north-gate"]
 
 
+def test_a_face_of_somebody_unknown_makes_a_new_person(run: Run, alice: str, rung: list[str], tmp_path: Path) -> None:
+    (tmp_path / "new.jpg").write_bytes(picture("olive"))
+
+    ended = run("face", "replace", "bob", "--face", "front", "--photo", "new.jpg")
+
+    assert (ended.code, rung) == (0, ["north-gate"]), ended.err
+    assert ended.out.startswith("new person, recorded for 1 library; ")
+    assert json.loads(run("person", "show", "bob", "--json").out)["faces"] == [{"id": "front"}]
+    assert "new person" not in run("face", "replace", "bob", "--face", "back", "--photo", "new.jpg").out
+
+
+@pytest.mark.parametrize(("bad", "why"), [("", "is empty"), ("a\x07b", "holds a character that cannot be written")])
+def test_an_id_that_cannot_be_one_is_refused(run: Run, alice: str, tmp_path: Path, bad: str, why: str) -> None:
+    (tmp_path / "new.jpg").write_bytes(picture("olive"))
+
+    for ended in (
+        run("person", "show", bad),
+        run("person", "erase", bad, "--yes"),
+        run("person", "resync", bad),
+        run("face", "replace", bad, "--face", "front", "--photo", "new.jpg"),
+    ):
+        assert (ended.code, ended.err) == (1, f"syncsvc: the person's id {why}\n")
+    for ended in (
+        run("face", "replace", alice, "--face", bad, "--photo", "new.jpg"),
+        run("face", "delete", alice, "--face", bad),
+    ):
+        assert (ended.code, ended.err) == (1, f"syncsvc: the face's id {why}\n")
+
+
 def test_a_file_that_is_no_photo_changes_nothing(run: Run, alice: str, tmp_path: Path) -> None:
     (tmp_path / "new.jpg").write_bytes(b"%PDF-1.7")
 
