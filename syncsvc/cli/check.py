@@ -68,8 +68,10 @@ def _database(here: Desk) -> str:
     store = here.house.store
     store.ping()
     found = schema.current(store)
+    if found is None:
+        raise SyncsvcError("empty; run `syncsvc db upgrade` (or `syncsvc up`, which does)")
     if found != schema.head():
-        raise SyncsvcError(f"the schema is at {found or 'nothing'}, not {schema.head()}; run `syncsvc db upgrade`")
+        raise SyncsvcError(f"the schema is at {found}, not {schema.head()}; run `syncsvc db upgrade`")
     return f"{store.engine.dialect.name}, schema {found}"
 
 

@@ -17,11 +17,14 @@ from syncsvc.observe import logs
 SUPERVISOR = "SYNCSVC_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1  # prctl(2), Linux
 _REDIS_SECONDS = 15.0
+_COLUMNS = "name,args,state,received,started,runtime,worker"  # args: the library, and numbers that are ids
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 
 
-def web(context: typer.Context, host: Host = "127.0.0.1", port: Annotated[int, typer.Option()] = 8080) -> None:
+def web(
+    context: typer.Context, host: Host = "127.0.0.1", port: Annotated[int, typer.Option(min=1, max=65535)] = 8080
+) -> None:
     """Serve the API, photo links, health and metrics."""
     from syncsvc.web import serve  # noqa: PLC0415 - the web framework, which no other command needs
 
@@ -56,12 +59,14 @@ def beat(context: typer.Context) -> None:
     _celery(here, ["beat", "--schedule", str(schedule), "--loglevel", "INFO"])
 
 
-def flower(context: typer.Context, host: Host = "127.0.0.1", port: Annotated[int, typer.Option()] = 5555) -> None:
+def flower(
+    context: typer.Context, host: Host = "127.0.0.1", port: Annotated[int, typer.Option(min=1, max=65535)] = 5555
+) -> None:
     """Watch the traffic at each library's door in a browser."""
     check_port(host, port, "--port")
     here = _begin(context)
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)  # Flower counts for itself, not among our processes
-    _celery(here, ["flower", f"--address={host}", f"--port={port}"])
+    _celery(here, ["flower", f"--address={host}", f"--port={port}", f"--tasks-columns={_COLUMNS}"])
 
 
 def redis(context: typer.Context) -> None:

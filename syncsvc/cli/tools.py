@@ -14,6 +14,7 @@ from syncsvc.model.errors import SyncsvcError
 from syncsvc.settings import secret_keys
 
 _RESEALED_AT_ONCE = 200
+_OTHER_SCHEMA = "the schema is not this version's; run `syncsvc db upgrade`"
 
 db = typer.Typer(help="The database's schema.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -51,7 +52,7 @@ def current(context: typer.Context, *, as_json: Json = False) -> None:
     else:
         say(f"{found or 'empty'} (this version needs {needed})")
     if found != needed:
-        raise SyncsvcError("the schema is not this version's; run `syncsvc db upgrade`")
+        raise SyncsvcError(_OTHER_SCHEMA)
 
 
 @db.command("check")
@@ -59,7 +60,10 @@ def check_drift(context: typer.Context) -> None:
     """Exit 1 where the migrated database is not what the code believes in."""
     from syncsvc.store import schema  # noqa: PLC0415
 
-    differences = schema.drift(desk(context).store)
+    store = desk(context).store
+    if schema.current(store) != schema.head():
+        raise SyncsvcError(_OTHER_SCHEMA)
+    differences = schema.drift(store)
     if differences:
         raise SyncsvcError("migrations and tables differ:\n" + "\n".join(f"  {one}" for one in differences))
     say("migrations and tables agree")

@@ -39,9 +39,9 @@ class Program:
 def up(
     context: typer.Context,
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port of the API.")] = 8080,
+    port: Annotated[int, typer.Option(help="Port of the API.", min=1, max=65535)] = 8080,
     flower: Annotated[bool, typer.Option("--flower", help="Run Flower too.")] = False,  # noqa: FBT002 - a switch
-    flower_port: Annotated[int, typer.Option(help="Flower's port.")] = 5555,
+    flower_port: Annotated[int, typer.Option(help="Flower's port.", min=1, max=65535)] = 5555,
 ) -> None:
     """Run the whole service on this machine until Ctrl-C or SIGTERM."""
     here = desk(context)

@@ -108,6 +108,7 @@ def test_fresh_keys_fit_the_configuration(run: Run) -> None:
 def test_an_old_schema_is_told_and_mended(run: Run) -> None:
     assert "run `syncsvc db upgrade`" in run("db", "current").err
     assert "run `syncsvc db upgrade`" in run("status").err
+    assert run("db", "check").err == "syncsvc: the schema is not this version's; run `syncsvc db upgrade`\n"
 
     assert run("db", "upgrade").code == 0
 
@@ -239,8 +240,7 @@ def test_check_says_what_to_do_about_everything_that_fails(run: Run) -> None:
     found = {one["what"]: (one["state"], one["words"]) for one in json.loads(ended.out)}
     assert ended.code == 1
     assert found["configuration"][0] == "ok"
-    assert found["database"] == ("failed", found["database"][1])
-    assert "run `syncsvc db upgrade`" in found["database"][1]
+    assert found["database"] == ("failed", "empty; run `syncsvc db upgrade` (or `syncsvc up`, which does)")
     assert found["redis"] == ("ok", "embedded")
     assert found["library north-gate"] == ("failed", "the library cannot be reached")
 
@@ -265,6 +265,14 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(run: Run, tmp_path
     assert ended.code == 1
     assert f"cannot listen on 127.0.0.1:{port} (Address already in use); choose another with --port" in ended.err
     assert not (tmp_path / "var" / "syncsvc.db").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("web", "--port"), ("flower", "--port"), ("up", "--port"), ("up", "--flower-port")], ids=" ".join
+)
+def test_a_port_that_cannot_be_one_is_wrong_usage(run: Run, words: tuple[str, ...]) -> None:
+    assert run(*words, "0").code == 2
+    assert run(*words, "65536").code == 2
 
 
 def test_a_process_without_its_embedded_redis_says_who_runs_it(run: Run) -> None:
