@@ -39,7 +39,7 @@ class Sandbox(base.Sandbox):
     """See the base for what can be scripted. The switches choose between what the vendor left open."""
 
     name = "sophon"
-    default_port = 5555
+    default_port = 5601
     operations = (
         "createidentity",
         "addface",
