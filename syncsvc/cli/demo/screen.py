@@ -70,7 +70,7 @@ class Screen:
             self.console.print(escape(remark))
         _tell_disagreements(self.console, result)
         words = "[green]every library agrees[/]" if result.agreed else "[red]not every library agrees[/]"
-        told = f"{result.people} people with {result.faces} faces after {sum(result.effects.values())} changes"
+        told = f"{result.people} people with {_faces(result)} after {sum(result.effects.values())} changes"
         self.console.print(f"{words}: {told}, in {result.seconds:.0f} seconds")
         self.console.print()
         for line in _further(result, folder, command):
@@ -140,6 +140,13 @@ def _remarks(result: Result) -> Iterator[str]:
         yield f"answers that the script spoilt: {'; '.join(faults)}"
     if result.refused:
         yield f"refused, as expected: the photo without anybody on it, of {', '.join(result.refused)}"
+
+
+def _faces(result: Result) -> str:
+    """How many faces the libraries hold, and what is missing there."""
+    photos = result.faces - result.takeable
+    missing = f", and {photos} {'photo' if photos == 1 else 'photos'} refused as expected," if photos else ""
+    return f"{result.takeable} faces{missing}"
 
 
 def _counted(faults: Mapping[str, int]) -> str:
