@@ -1,6 +1,7 @@
 """Flower, started from our own command line, reads like the traffic at each vendor's door."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def test_flower_shows_every_errand_by_name_and_library_with_numbers_only(running
     running.until_settled()
     running.wait("Flower has seen both libraries", lambda: {"north-gate", "cloud"} <= _libraries(port))
 
+    assert _columns(port) == ["name", "args", "state", "received", "started", "runtime", "worker"]
     shown = _tasks(port) or {}
     errands = [one for one in shown.values() if one["name"] in {"syncsvc.replace", "syncsvc.delete"}]
     assert errands
@@ -55,6 +57,12 @@ def _tasks(port: int) -> dict[str, Any] | None:
     answer.raise_for_status()
     told: dict[str, Any] = answer.json()
     return told
+
+
+def _columns(port: int) -> list[str]:
+    """The titles over the page's table."""
+    page = httpx.get(f"http://127.0.0.1:{port}/tasks", trust_env=False, timeout=5.0).raise_for_status().text
+    return [title.strip().lower() for title in re.findall(r"<th[^>]*>([^<]*)</th>", page)]
 
 
 def _libraries(port: int) -> set[str]:
