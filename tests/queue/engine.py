@@ -254,14 +254,15 @@ class Engine:
             assert not states.keys() & {"refused", "exhausted"}, found
         return found
 
-    def assert_agreed(self) -> None:
-        """Every library holds exactly what HR believes, face by face; and our own pace offended nobody."""
+    def assert_agreed(self, *, offences: int = 0) -> None:
+        """Every library holds exactly what HR believes, face by face; and our own pace offended nobody, or, where
+        Redis lost its memory of the pace, so seldom."""
         wanted = {str(one): Counter(faces.values()) for one, faces in self.books.faces.items() if faces}
         for name, url in self.urls.items():
             world = httpx.get(f"{url}/_control/world", trust_env=False, timeout=20.0).json()
             held = {key: Counter(face["digest"] for face in faces) for key, faces in world["people"].items()}
             assert held == wanted, name
-            assert httpx.get(f"{url}/_control/calls", trust_env=False).json()["throttled"]["own"] == 0, name
+            assert httpx.get(f"{url}/_control/calls", trust_env=False).json()["throttled"]["own"] <= offences, name
         assert self.gate.overlapping() == []
 
     def failures(self, name: LibraryName) -> int:
