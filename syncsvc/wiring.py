@@ -16,7 +16,7 @@ from syncsvc.model.errors import SettingsError
 from syncsvc.model.people import LibraryName
 from syncsvc.model.permits import Account, Limiter
 from syncsvc.observe.metrics import Metrics
-from syncsvc.settings import LibrarySettings, Settings, vendor_options
+from syncsvc.settings import LibrarySettings, Settings, own_options
 from syncsvc.store import Store
 from syncsvc.store.links import Links
 from syncsvc.store.vault import Vault
@@ -77,7 +77,7 @@ def _configured(settings: Settings) -> list[tuple[LibrarySettings, type[FaceLibr
             mistakes.append((f"{key}.vendor", f"no such vendor; known are {', '.join(vendor_names())}"))
             continue
         kind = library_class(library.vendor)
-        options, wrong = vendor_options(kind.Options, library, key)
+        options, wrong = own_options(kind.Options, library.options, key)
         mistakes += wrong
         if kind.capabilities.fetches_photos and not settings.service.public_url:
             words = (

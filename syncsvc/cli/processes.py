@@ -31,7 +31,10 @@ def web(
     check_port(host, port, "--port")
     here = _begin(context)
     logs.configure()
-    serve(here.service, host=host, port=port)
+    os.environ["SYNCSVC_CONFIG"] = str(here.file)  # Celery finds the same configuration by this
+    from syncsvc.queue.send import send  # noqa: PLC0415
+
+    serve(here.service, send, host=host, port=port)
 
 
 def worker(

@@ -1,6 +1,7 @@
 """What the outside can tell us about a person, in our words."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from syncsvc.model.people import FaceId, PersonId, Source
 
@@ -46,10 +47,13 @@ class Told:
     """A change, who told us, and how they number it.
 
     The same `source_id` from the same source is the same telling. `version` orders changes of one person
-    from one source; None means: in the order of arrival.
+    from one source; None means: in the order of arrival. `effective_at` is for a departure: before that instant
+    it waits. `cancels_departure` is for an upsert: one that still waits is off.
     """
 
     source: str
     source_id: str
     change: Change
     version: int | None = None
+    effective_at: datetime | None = None
+    cancels_departure: bool = False

@@ -3,6 +3,7 @@
 SyncsvcError
 ├── SettingsError            the configuration has mistakes, all of them listed
 ├── InputError               what we were given cannot be used; says why and what would be right
+├── FetchError               what a URL leads to cannot be had just now; it may be later
 ├── NotFoundError            nobody by that id, no library by that name
 ├── UnsafePlanError          a plan would remove too much
 └── ErrandError              an errand ended early; carries what is now held
@@ -44,6 +45,10 @@ class InputError(SyncsvcError):
     def __init__(self, message: str, *, field: str | None = None) -> None:
         self.field = field
         super().__init__(message)
+
+
+class FetchError(SyncsvcError):
+    """What a URL leads to cannot be had just now; the same request may succeed later."""
 
 
 class NotFoundError(SyncsvcError):

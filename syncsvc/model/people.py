@@ -19,12 +19,17 @@ FEATURE_LENGTH = 512
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """An encoded picture, exactly the bytes that a library is to receive; sides in pixels."""
+    """An encoded picture, upright and without metadata; sides in pixels.
+
+    `origin` is the SHA-256 of the bytes as they came to us, None where that is not known: the same bytes sent
+    again need not be read again.
+    """
 
     content: bytes = field(repr=False)
     media_type: str
     width: int
     height: int
+    origin: Digest | None = field(default=None, compare=False)
 
     @property
     def digest(self) -> Digest:

@@ -1,10 +1,12 @@
 """What the operator configured: frozen values from one TOML file and the environment."""
 
 from syncsvc.settings.loading import find, load, read
-from syncsvc.settings.mistakes import mistakes_of, secret_keys, vendor_options
+from syncsvc.settings.mistakes import mistakes_of, own_options, secret_keys
 from syncsvc.settings.schema import (
     BrokerSettings,
+    CallbackSettings,
     DatabaseSettings,
+    IntakeSettings,
     LibrarySettings,
     ReconcileSettings,
     RedisSettings,
@@ -17,7 +19,9 @@ from syncsvc.settings.schema import (
 
 __all__ = [
     "BrokerSettings",
+    "CallbackSettings",
     "DatabaseSettings",
+    "IntakeSettings",
     "LibrarySettings",
     "ReconcileSettings",
     "RedisSettings",
@@ -29,7 +33,7 @@ __all__ = [
     "find",
     "load",
     "mistakes_of",
+    "own_options",
     "read",
     "secret_keys",
-    "vendor_options",
 ]

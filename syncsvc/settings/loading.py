@@ -58,7 +58,7 @@ def read(document: Mapping[str, Any], environ: Mapping[str, str], folder: Path) 
 def _twice(document: Mapping[str, Any]) -> list[Mistake]:
     """Names that stand twice; looked for here, so that they are reported beside every other mistake."""
     found: list[Mistake] = []
-    for section in ("token", "webhook", "library"):
+    for section in ("token", "webhook", "callback", "library"):
         seen: dict[str, int] = {}
         entries = document.get(section)
         for number, entry in enumerate(entries if isinstance(entries, list) else []):

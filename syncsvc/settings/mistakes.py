@@ -8,8 +8,6 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from syncsvc.settings.schema import LibrarySettings
-
 Mistake = tuple[str, str]
 M = TypeVar("M", bound=BaseModel)
 
@@ -25,25 +23,32 @@ def mistakes_of(error: ValidationError, model: type[BaseModel], prefix: str = ""
     return found
 
 
-def vendor_options(model: type[M], library: LibrarySettings, prefix: str) -> tuple[M | None, list[Mistake]]:
-    """A library's options as its vendor's own type, or what is wrong with them.
+def own_options(model: type[M], options: Mapping[str, Any], prefix: str) -> tuple[M | None, list[Mistake]]:
+    """A library's or a webhook's `options` as its vendor's or dialect's own type, or what is wrong with them.
 
-    `prefix` is the library's key, like `library[2]`. What the vendor declares as SecretStr must have been a
+    `prefix` is the section's key, like `library[2]`. What the model declares as SecretStr must have been a
     reference in the file; everything else may be one.
     """
     given: dict[str, Any] = {}
     literal: list[Mistake] = []
-    for name, value in library.options.items():
+    for name, value in options.items():
         wants_secret = name in secret_keys(model)
-        if wants_secret and not isinstance(value, SecretStr):
+        several = value if isinstance(value, list | tuple) else [value]
+        if wants_secret and not all(isinstance(one, SecretStr) for one in several):
             words = 'must be "env:NAME" or "file:/path"; a secret is never written into this file'
             literal.append((f"{prefix}.options.{name}", words))
-        given[name] = value.get_secret_value() if isinstance(value, SecretStr) and not wants_secret else value
+        given[name] = value if wants_secret else _plain(value)
     try:
-        options = model.model_validate(given)
+        made = model.model_validate(given)
     except ValidationError as error:
         return None, [*literal, *mistakes_of(error, model, f"{prefix}.options")]
-    return (None if literal else options), literal
+    return (None if literal else made), literal
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def secret_keys(model: type[BaseModel]) -> frozenset[str]:

@@ -27,6 +27,8 @@ _PERIODS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([smhd])")
 _SOCKET_PATH = 100  # bytes; the system's limit for a socket's path is 108 on Linux, 104 on macOS
 _TOKEN_LENGTH = 16
+_HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
+STANDARD = "standard"
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$", description="1 to 40 of a-z, 0-9 and -")]
 Secret = Annotated[SecretStr, BeforeValidator(references.secret)]
@@ -113,10 +115,60 @@ class TokenSettings(Section):
 
 
 class WebhookSettings(Section):
+    """One sender of HR events. `dialect` is how they speak: a file of `intake.dialects`, with options of its own."""
+
     name: Name
-    secrets: tuple[Annotated[SecretStr, BeforeValidator(references.webhook_secret)], ...] = Field(
-        min_length=1, description='a list of "env:NAME" or "file:/path"; several while rotating'
+    dialect: str = Field(
+        default="standard", pattern=r"^[a-z][a-z0-9_]{0,39}$", description="a dialect's name in small letters"
     )
+    secrets: tuple[Annotated[SecretStr, BeforeValidator(references.webhook_secret)], ...] = Field(
+        default=(), validate_default=True, description='a list of "env:NAME" or "file:/path"; several while rotating'
+    )
+    options: Mapping[str, Annotated[Any, BeforeValidator(references.secret_if_reference)]] = Field(
+        default_factory=dict, description="a table of the dialect's own keys"
+    )
+
+    @field_validator("secrets")
+    @classmethod
+    def _where_they_count(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        standard = info.data.get("dialect", STANDARD) == STANDARD
+        if standard and not value:
+            raise ValueError('is missing; a list of "env:NAME" or "file:/path"; several while rotating')
+        if value and not standard:
+            raise ValueError("are the standard dialect's; this dialect's own secrets stand in its options")
+        return value
+
+
+class CallbackSettings(Section):
+    """Where we tell what became of changes: outgoing Standard Webhooks."""
+
+    name: Name
+    allow_http: bool = Field(default=False, description="true or false")
+    url: Annotated[str, Plain] = Field(description="the https address that takes our messages")
+    secret: Annotated[SecretStr, BeforeValidator(references.webhook_secret)] = Field(
+        description='"env:NAME" or "file:/path" of a Standard Webhooks secret'
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _tls(cls, value: str, info: ValidationInfo) -> str:
+        return addresses.http_url(value, allow_http=info.data.get("allow_http", True))
+
+
+class IntakeSettings(Section):
+    """What the door takes in. `photo_hosts` may be fetched from although their addresses are private."""
+
+    photo_hosts: tuple[str, ...] = Field(default=(), description='a list of host names like "photos.corp.internal"')
+    max_body: int = Field(
+        default=32 * 1024 * 1024, ge=64 * 1024, le=256 * 1024 * 1024, description="bytes of one request, 65536 or more"
+    )
+
+    @field_validator("photo_hosts")
+    @classmethod
+    def _hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [host for host in value if not _HOST.fullmatch(host)]:
+            raise ValueError(f"{wrong[0]!r} is no host name; write it without https:// and without a path")
+        return tuple(host.lower() for host in value)
 
 
 class ReconcileSettings(Section):
@@ -187,6 +239,8 @@ class Settings(Section):
     reconcile: ReconcileSettings = Field(default=ReconcileSettings(), description="a [reconcile] section")
     tokens: tuple[TokenSettings, ...] = Field(default=(), alias="token", description="[[token]] sections")
     webhooks: tuple[WebhookSettings, ...] = Field(default=(), alias="webhook", description="[[webhook]] sections")
+    callbacks: tuple[CallbackSettings, ...] = Field(default=(), alias="callback", description="[[callback]] sections")
+    intake: IntakeSettings = Field(default=IntakeSettings(), description="an [intake] section")
     libraries: tuple[LibrarySettings, ...] = Field(default=(), alias="library", description="[[library]] sections")
 
     @property

@@ -24,6 +24,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 OPEN = "state IN ('due', 'doubtful')"
+DUE = "state = 'due'"
+WAITING = "effect = 'waiting'"
+CHECK = "check_at IS NOT NULL"
 
 metadata = MetaData(
     naming_convention={
@@ -89,6 +92,7 @@ faces = Table(
     Column("face_id", Text, primary_key=True),
     Column("digest", String(64), ForeignKey("photos.digest"), nullable=False, index=True),
     Column("revision", BigInteger, nullable=False),
+    Column("origin", String(64)),  # SHA-256 of the bytes as they came: sent again, they need not be read again
 )
 
 versions = Table(
@@ -119,9 +123,97 @@ changes = Table(
     Column("person_id", Text, nullable=False, index=True),
     Column("version", BigInteger),
     Column("received_at", Instant, nullable=False),
-    Column("effect", String(16), nullable=False),  # applied | unchanged | old_news
+    Column("effect", String(16), nullable=False),  # applied | unchanged | old_news | waiting | cancelled | fetching
     Column("revision", BigInteger),  # what the person became by it
+    Column("effective_at", Instant),  # a departure that waits for its moment
     UniqueConstraint("source", "source_id"),
+    Index("ix_changes_waiting", "effective_at", postgresql_where=text(WAITING), sqlite_where=text(WAITING)),
+    Index("ix_changes_received_at", "received_at"),
+)
+
+invalidations = Table(
+    "invalidations",  # employees of whom an HR system said no more than that something changed: to be fetched
+    metadata,
+    Column("webhook", String(40), primary_key=True),
+    Column("employee", Text, primary_key=True),  # as the HR system numbers them
+    Column("generation", BigInteger, nullable=False),  # how often we were told, so that a telling in mid-fetch counts
+    Column("noted_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("leased_until", Instant),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("state", String(10), nullable=False, server_default="due"),  # due | exhausted
+    Column("reason", Text),
+    Column("detail", Text),
+    Index("ix_invalidations_due", "due_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
+)
+
+scim_users = Table(
+    "scim_users",  # what identity providers know of people besides their faces
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("person_id", Text, nullable=False, unique=True),
+    Column("user_name", Text, nullable=False, unique=True),  # lower case: SCIM's is not case-exact
+    Column("external_id", Text, index=True),
+    Column("sealed", LargeBinary, nullable=False),  # the resource as JSON; it holds names
+    Column("version", BigInteger, nullable=False),  # the ETag's
+    Column("created_at", Instant, nullable=False),
+    Column("changed_at", Instant, nullable=False),
+)
+
+watches = Table(
+    "watches",  # changes of which somebody wants to hear what became
+    metadata,
+    Column("change_id", String(32), primary_key=True),
+    Column("person_id", Text, nullable=False, index=True),
+    Column("revision", BigInteger, nullable=False),
+    Column("told", Text, nullable=False, server_default="[]"),  # JSON: the libraries whose refusal was told already
+    Column("check_at", Instant),  # something was settled: look at it then; None: nothing new
+    Column("created_at", Instant, nullable=False),
+    Index("ix_watches_check_at", "check_at", postgresql_where=text(CHECK), sqlite_where=text(CHECK)),
+)
+
+callbacks = Table(
+    "callbacks",  # messages that we owe to others
+    metadata,
+    Column("id", String(32), primary_key=True),  # the message's own id, the same at every try
+    Column("callback", String(40), nullable=False),
+    Column("type", String(24), nullable=False),
+    Column("body", Text, nullable=False),  # JSON; ids and reasons, no names and no pictures
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("leased_until", Instant),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("state", String(10), nullable=False, server_default="due"),  # due | delivered | given_up
+    Column("detail", Text),
+    Index("ix_callbacks_due", "callback", "due_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
+    Index("ix_callbacks_created_at", "created_at"),
+)
+
+callback_targets = Table(
+    "callback_targets",  # whether a callback's address works
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("failures", Integer, nullable=False, server_default="0"),  # messages in a row that were given up
+    Column("disabled_at", Instant),
+    Column("reason", Text),
+)
+
+roster_imports = Table(
+    "roster_imports",  # how far an import has come, so that it goes on where it stopped
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("fingerprint", String(64), nullable=False, index=True),  # of the file and the options that matter
+    Column("line", BigInteger, nullable=False),  # everything up to here is recorded
+    Column("counts", Text, nullable=False),  # JSON
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+)
+
+roster_people = Table(
+    "roster_people",  # who stands in a roster that is being imported
+    metadata,
+    Column("import_id", String(32), primary_key=True),
+    Column("person_id", Text, primary_key=True),
 )
 
 libraries = Table(

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr
 
 from syncsvc.model.errors import SettingsError
 from syncsvc.model.permits import Rate
-from syncsvc.settings import Settings, load, read, vendor_options
+from syncsvc.settings import Settings, load, own_options, read
 
 KEY = base64.b64encode(b"k" * 32).decode()
 ENVIRON = {
@@ -229,7 +229,7 @@ class CedarOptions(BaseModel):
 
 
 def options(tmp_path: Path, **given: object) -> tuple[CedarOptions | None, list[tuple[str, str]]]:
-    return vendor_options(CedarOptions, settings(tmp_path, **library(options=given)).libraries[0], "library[0]")
+    return own_options(CedarOptions, settings(tmp_path, **library(options=given)).libraries[0].options, "library[0]")
 
 
 def test_a_vendors_options_arrive_as_its_own_type(tmp_path: Path) -> None:
