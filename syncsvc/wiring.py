@@ -2,12 +2,15 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from syncsvc.flow.house import House, Shelf
+from syncsvc.intake.dialects import Dialect, DialectOptions, Photos, dialect_class, dialect_names
+from syncsvc.intake.fetching import PhotoFetcher
 from syncsvc.library.base import FaceLibrary, LibraryOptions, account_for
 from syncsvc.library.http import CONNECT_TIMEOUT, Door, make_client
 from syncsvc.library.loading import library_class, vendor_names
@@ -16,14 +19,23 @@ from syncsvc.model.errors import SettingsError
 from syncsvc.model.people import LibraryName
 from syncsvc.model.permits import Account, Limiter
 from syncsvc.observe.metrics import Metrics
-from syncsvc.settings import LibrarySettings, Settings, own_options
+from syncsvc.settings import LibrarySettings, Settings, WebhookSettings, own_options
 from syncsvc.store import Store
 from syncsvc.store.links import Links
 from syncsvc.store.vault import Vault
 
+API_TIMEOUT = 15.0  # seconds for one call to an HR system's API; its answers are small
 RUNG_SECONDS = 1.0  # how much work of a library's pace may be rung or under way at once
 RUNG_AT_LEAST = 4
 RUNG_UNLIMITED = 256  # for a library without any limit, or with one that workers do not reach
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """One configured HR system: how it speaks, and the door of its API where it has to be asked as well."""
+
+    dialect: Dialect[Any]
+    door: Door | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,8 @@ class Service:
     house: House
     links: Links
     metrics: Metrics
+    photos: Photos
+    senders: Mapping[str, Sender]
 
 
 def now() -> datetime:
@@ -52,12 +66,20 @@ def open_service(settings: Settings) -> Service:
     limiter = RedisLimiter(connect(settings.redis_url))
     shelves = _shelves(settings, limiter, links)
     store = Store(settings.database_url, vault)
-    return Service(settings, House(store, shelves, limiter, now), links, Metrics(settings.state_dir / "metrics"))
+    return Service(
+        settings=settings,
+        house=House(store, shelves, limiter, now),
+        links=links,
+        metrics=Metrics(settings.state_dir / "metrics"),
+        photos=PhotoFetcher(settings.intake.photo_hosts),
+        senders=_senders(settings, limiter),
+    )
 
 
-def check_libraries(settings: Settings) -> None:
-    """Raises SettingsError for what the vendors find wrong with their libraries' sections."""
+def check_sections(settings: Settings) -> None:
+    """Raises SettingsError for what vendors and dialects find wrong with their own sections."""
     _configured(settings)
+    _spoken(settings)
 
 
 def declare_libraries(service: Service) -> None:
@@ -86,6 +108,46 @@ def _configured(settings: Settings) -> list[tuple[LibrarySettings, type[FaceLibr
             mistakes.append(("service.public_url", words))
         if options is not None:
             found.append((library, kind, options))
+    if mistakes:
+        raise SettingsError(mistakes)
+    return found
+
+
+def _senders(settings: Settings, limiter: Limiter) -> dict[str, Sender]:
+    senders = {}
+    for webhook, kind, options in _spoken(settings):
+        dialect = kind(webhook.name, options)
+        senders[webhook.name] = Sender(dialect, _api_door(webhook.dialect, dialect, limiter))
+    return senders
+
+
+def _api_door(spoken: str, dialect: Dialect[Any], limiter: Limiter) -> Door | None:
+    url = dialect.api_url()
+    if url is None:
+        return None
+    credential = hashlib.sha256(dialect.credential_id().encode()).hexdigest()[:12]
+    account = Account(
+        key=f"{spoken}:{credential}:{urlsplit(url).netloc}",
+        rates=dialect.rates,
+        longest_call=CONNECT_TIMEOUT + API_TIMEOUT + 2.0,
+    )
+    return Door(make_client(API_TIMEOUT), url.rstrip("/"), account, limiter, timeout=API_TIMEOUT)
+
+
+def _spoken(settings: Settings) -> list[tuple[WebhookSettings, type[Dialect[Any]], DialectOptions]]:
+    mistakes: list[tuple[str, str]] = []
+    found: list[tuple[WebhookSettings, type[Dialect[Any]], DialectOptions]] = []
+    for number, webhook in enumerate(settings.webhooks):
+        key = f"webhook[{number}]"
+        if webhook.dialect not in dialect_names():
+            mistakes.append((f"{key}.dialect", f"no such dialect; known are {', '.join(dialect_names())}"))
+            continue
+        kind = dialect_class(webhook.dialect)
+        given = {**webhook.options, "secrets": list(webhook.secrets)} if webhook.secrets else webhook.options
+        options, wrong = own_options(kind.Options, given, key)
+        mistakes += wrong
+        if options is not None:
+            found.append((webhook, kind, options))
     if mistakes:
         raise SettingsError(mistakes)
     return found

@@ -16,7 +16,7 @@ from typer.main import get_command
 from syncsvc.cli.commands import app
 from syncsvc.library.loading import library_class, vendor_names
 from syncsvc.settings import Settings, load
-from syncsvc.wiring import check_libraries
+from syncsvc.wiring import check_sections
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 EXAMPLE = DEPLOY / "syncsvc.example.toml"
@@ -52,7 +52,7 @@ def keys(model: type[BaseModel]) -> set[str]:
 def test_the_example_is_a_configuration_without_mistakes() -> None:
     settings = load(EXAMPLE, ENVIRON)
 
-    check_libraries(settings)
+    check_sections(settings)
     assert {library.vendor for library in settings.libraries} == set(vendor_names())
 
 

@@ -14,8 +14,6 @@ from syncsvc.model.errors import SyncsvcError
 from syncsvc.model.people import Photo
 from syncsvc.model.permits import Rate
 
-ANSWER = "answer"  # the kind of a message that only wants an answer
-
 
 class SignatureError(SyncsvcError):
     """Nobody we know says this, or says it now: the signature is missing, wrong or too old."""
