@@ -1,92 +1,26 @@
 """Reads a file of HR changes: the webhook's words, one change a line, with photos as files beside it."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 
-from syncsvc.intake.lines import BadLine, face_id, first_mistake, json_lines, person_id, photo_beside
-from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
+from syncsvc.intake.dialects.words import PhotoPath, Words, change_of, mistake_in, told_by, words_by_kind
+from syncsvc.intake.lines import BadLine, first_mistake, json_lines, photo_beside
+from syncsvc.model.changes import Told
 from syncsvc.model.errors import InputError
+from syncsvc.model.people import Photo
 
 
-class _Words(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Photo(_Words):
-    path: str
-
-
-class _Face(_Words):
-    id: str
-    photo: _Photo
-
-
-class _Named(_Words):
-    id: str
-
-
-class _Who(_Words):
-    id: str
-    version: int | None = Field(default=None, strict=True)
-
-
-class _Person(_Who):
-    name: str | None = None
-    faces: tuple[_Face, ...] | None = None
-
-
-class _UpsertedData(_Words):
-    person: _Person
-
-
-class _DepartedData(_Words):
-    person: _Who
-
-
-class _ReplacedData(_Words):
-    person: _Who
-    face: _Face
-
-
-class _DeletedData(_Words):
-    person: _Who
-    face: _Named
-
-
-class _Upserted(_Words):
+class _Line(Words):
     id: str = Field(min_length=1)
-    type: Literal["person.upserted"]
-    data: _UpsertedData
+    type: str
+    data: dict[str, Any]
 
 
-class _Departed(_Words):
-    id: str = Field(min_length=1)
-    type: Literal["person.departed"]
-    data: _DepartedData
-
-
-class _Replaced(_Words):
-    id: str = Field(min_length=1)
-    type: Literal["face.replaced"]
-    data: _ReplacedData
-
-
-class _Deleted(_Words):
-    id: str = Field(min_length=1)
-    type: Literal["face.deleted"]
-    data: _DeletedData
-
-
-_Line = _Upserted | _Departed | _Replaced | _Deleted
-_KINDS: dict[Any, TypeAdapter[_Line]] = {
-    "person.upserted": TypeAdapter(_Upserted),
-    "person.departed": TypeAdapter(_Departed),
-    "face.replaced": TypeAdapter(_Replaced),
-    "face.deleted": TypeAdapter(_Deleted),
-}
+_KINDS = words_by_kind(PhotoPath)
 
 
 def read_changes(path: Path, *, source: str) -> Iterator[tuple[int, Told | BadLine]]:
@@ -100,35 +34,23 @@ def read_changes(path: Path, *, source: str) -> Iterator[tuple[int, Told | BadLi
         yield number, told if isinstance(told, BadLine) else _told(number, told, path.parent, source)
 
 
-def _told(number: int, line: dict[str, Any], folder: Path, source: str) -> Told | BadLine:
-    kind = _KINDS.get(line.get("type")) if isinstance(line.get("type"), str) else None
-    if kind is None:
+def _told(number: int, given: dict[str, Any], folder: Path, source: str) -> Told | BadLine:
+    shape = _KINDS.get(given["type"]) if isinstance(given.get("type"), str) else None
+    if shape is None:
         return BadLine(number, f"type: must be one of {', '.join(_KINDS)}")
     try:
-        said = kind.validate_python(line)
-        return Told(source, said.id, _change(said, folder), said.data.person.version)
+        line = _Line.model_validate({**given, "data": {}})
     except ValidationError as error:
         return BadLine(number, first_mistake(error))
+    try:
+        said = shape.model_validate(given.get("data"))
+        change = change_of(said, partial(_photo, folder))
+    except ValidationError as error:
+        return BadLine(number, str(mistake_in(error, "data")))
     except InputError as error:
         return BadLine(number, str(error))
+    return told_by(said, change, source=source, source_id=line.id)
 
 
-def _change(said: _Line, folder: Path) -> Change:
-    person = person_id(said.data.person.id)
-    match said:
-        case _Upserted(data=_UpsertedData(person=told)):
-            faces = told.faces
-            if faces is not None and len({face.id for face in faces}) < len(faces):
-                raise InputError("data.person.faces: one face stands there twice")
-            read = None if faces is None else tuple((face_id(one.id), _photo(one, folder)) for one in faces)
-            return Upserted(person, read, told.name)
-        case _Departed():
-            return Departed(person)
-        case _Replaced(data=_ReplacedData(face=face)):
-            return FaceReplaced(person, face_id(face.id), _photo(face, folder))
-        case _Deleted(data=_DeletedData(face=named)):
-            return FaceDeleted(person, face_id(named.id))
-
-
-def _photo(face: _Face, folder: Path) -> Any:
-    return photo_beside(folder, face.photo.path)
+def _photo(folder: Path, told: PhotoPath) -> Photo:
+    return photo_beside(folder, told.path)

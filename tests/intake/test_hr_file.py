@@ -79,10 +79,10 @@ PERSON = {"person": {"id": "E1"}}
             {"id": "1", "type": "person.departed", "data": {**PERSON, "effectiv_at": "2026-01-01"}},
             "data.effectiv_at: extra inputs are not permitted",
         ),
-        ({"id": "1", "type": "person.departed", "data": {"person": {"id": ""}}}, "the person's id is empty"),
+        ({"id": "1", "type": "person.departed", "data": {"person": {"id": ""}}}, "data.person.id: the person's id is empty"),
         (
             {"id": "1", "type": "face.replaced", "data": {**PERSON, "face": {"id": "f", "photo": {"path": "no.jpg"}}}},
-            "the photo file ",
+            "data.face.photo: the photo file ",
         ),
         (
             {

@@ -87,6 +87,10 @@ class Dialect(ABC, Generic[O]):
         its documented form.
         """
 
+    def message_id(self, message: Message) -> str | None:  # noqa: ARG002
+        """The message's id where it stands outside the body. Whether to believe it, only `hear` can say."""
+        return None
+
     def api_url(self) -> str | None:
         """Where employees are fetched from; None for a sender that tells everything itself."""
         return None

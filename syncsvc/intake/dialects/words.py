@@ -1,0 +1,186 @@
+"""The words in which changes are told: people, faces and photos as JSON, for webhooks, scripts and files alike."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from syncsvc.intake.dialects.base import Photos
+from syncsvc.intake.lines import face_id, person_id
+from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
+from syncsvc.model.errors import InputError
+from syncsvc.model.people import FEATURE_LENGTH, Feature, Source
+
+MOST_FACES = 100  # of one person in one telling; the most generous vendor takes a fifth of it
+_LARGEST_VERSION = 2**63 - 1
+_LONGEST_NAME = 1000
+_LONGEST_PLACE = 200  # of a field's name in an answer; a key may be as long as the body
+_LONGEST_URL = 8192  # without a picture in it: that is what base64 is for
+
+
+class Words(BaseModel):
+    """Frozen; a key that nobody knows is a mistake, for it may be a misspelt one; no value appears in an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class PhotoWords(Words):
+    """A face's picture, in exactly one way."""
+
+    base64: str | None = Field(default=None, repr=False, description="The encoded picture, JPEG or PNG, as base64.")
+    url: str | None = Field(
+        default=None, repr=False, max_length=_LONGEST_URL, description="An https address of the picture."
+    )
+    feature: Annotated[list[float], Field(min_length=FEATURE_LENGTH, max_length=FEATURE_LENGTH)] | None = Field(
+        default=None, repr=False, description="The face as 512 numbers, for libraries that take features."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(one is not None for one in (self.base64, self.url, self.feature)) != 1:
+            raise ValueError("give the photo in one way: base64, url or feature")
+        return self
+
+
+class PhotoPath(Words):
+    """A face's picture as a file beside the one that names it."""
+
+    path: str
+
+
+P = TypeVar("P", bound=Words)
+
+
+class NamedFace(Words):
+    id: str
+
+
+class FaceWords(NamedFace, Generic[P]):
+    photo: P
+
+
+class Who(Words):
+    id: str
+    version: int | None = Field(default=None, strict=True, ge=0, le=_LARGEST_VERSION)
+
+
+class PersonWords(Who, Generic[P]):
+    """`faces` given: exactly these; absent: unchanged."""
+
+    name: str | None = Field(default=None, max_length=_LONGEST_NAME, repr=False)
+    faces: tuple[FaceWords[P], ...] | None = Field(default=None, max_length=MOST_FACES)
+
+
+class UpsertedWords(Words, Generic[P]):
+    """`cancels_departure`: a departure that was told and still waits for its moment is off."""
+
+    person: PersonWords[P]
+    cancels_departure: bool = False
+
+
+class DepartedWords(Words):
+    """`effective_at` in the future waits; it names its time zone."""
+
+    person: Who
+    effective_at: AwareDatetime | None = None
+
+
+class ReplacedWords(Words, Generic[P]):
+    person: Who
+    face: FaceWords[P]
+
+
+class DeletedWords(Words):
+    person: Who
+    face: NamedFace
+
+
+AllWords = UpsertedWords[Any] | DepartedWords | ReplacedWords[Any] | DeletedWords
+
+Kind = Literal["person.upserted", "person.departed", "face.replaced", "face.deleted"]
+
+
+def words_by_kind(photo: type[Words]) -> dict[str, type[AllWords]]:
+    """The shape of each kind of change, its photos told as `photo`."""
+    return {
+        "person.upserted": UpsertedWords[photo],  # type: ignore[valid-type]
+        "person.departed": DepartedWords,
+        "face.replaced": ReplacedWords[photo],  # type: ignore[valid-type]
+        "face.deleted": DeletedWords,
+    }
+
+
+def change_of(said: AllWords, open_photo: Callable[[Any], Source]) -> Change:
+    """The change in our words. Raises InputError with the field for an id or a photo that cannot be used."""
+    person = _at("data.person.id", person_id, said.person.id)
+    match said:
+        case UpsertedWords(person=told):
+            if told.faces is None:
+                return Upserted(person, None, told.name)
+            return Upserted(person, _faces(told.faces, open_photo), told.name)
+        case DepartedWords():
+            return Departed(person)
+        case ReplacedWords(face=face):
+            which = _at("data.face.id", face_id, face.id)
+            return FaceReplaced(person, which, _at("data.face.photo", open_photo, face.photo))
+        case DeletedWords(face=named):
+            return FaceDeleted(person, _at("data.face.id", face_id, named.id))
+
+
+def told_by(said: AllWords, change: Change, *, source: str, source_id: str) -> Told:
+    """The change with what its words say about its order and its moment."""
+    return Told(
+        source=source,
+        source_id=source_id,
+        change=change,
+        version=said.person.version,
+        effective_at=said.effective_at if isinstance(said, DepartedWords) else None,
+        cancels_departure=isinstance(said, UpsertedWords) and said.cancels_departure,
+    )
+
+
+def open_with(photos: Photos) -> Callable[[PhotoWords], Source]:
+    """Reads a photo in whichever way it is given. Raises InputError, or FetchError for "not now"."""
+
+    def opened(told: PhotoWords) -> Source:
+        if told.feature is not None:
+            return Feature(tuple(told.feature))
+        if told.url is not None:
+            return photos.fetch(told.url)
+        try:
+            return photos.read(base64.b64decode(told.base64 or "", validate=True))
+        except (binascii.Error, ValueError):
+            raise InputError("is not base64; encode the picture's bytes, without a data: prefix") from None
+
+    return opened
+
+
+def mistake_in(error: ValidationError, prefix: str = "") -> InputError:
+    """The first thing that is not as documented, with its field; quotes no value."""
+    one = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join([*([prefix] if prefix else []), *(str(part) for part in one["loc"])])[:_LONGEST_PLACE]
+    words = one["msg"].removeprefix("Value error, ")
+    return InputError(f"{place or 'the body'}: {words[:1].lower()}{words[1:]}", field=place or None)
+
+
+def _faces(told: tuple[FaceWords[Any], ...], open_photo: Callable[[Any], Source]) -> tuple[tuple[Any, Source], ...]:
+    ids = [_at(f"data.person.faces.{place}.id", face_id, face.id) for place, face in enumerate(told)]
+    if len(set(ids)) < len(ids):
+        raise InputError("data.person.faces: one face stands there twice", field="data.person.faces")
+    return tuple(
+        (which, _at(f"data.person.faces.{place}.photo", open_photo, face.photo))
+        for place, (which, face) in enumerate(zip(ids, told, strict=True))
+    )
+
+
+T = TypeVar("T")
+
+
+def _at(place: str, read: Callable[[Any], T], given: Any) -> T:
+    """What `read` makes of what stands at this place; its InputError says where."""
+    try:
+        return read(given)
+    except InputError as error:
+        raise InputError(f"{place}: {error}", field=place) from error
