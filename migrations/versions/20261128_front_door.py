@@ -39,7 +39,9 @@ def _invalidations() -> None:
         sa.Column("detail", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("webhook", "employee", name=op.f("pk_invalidations")),
     )
-    op.create_index("ix_invalidations_due", "invalidations", ["due_at"], postgresql_where=due, sqlite_where=due)
+    op.create_index(
+        "ix_invalidations_due", "invalidations", ["webhook", "due_at"], postgresql_where=due, sqlite_where=due
+    )
 
 
 def _scim() -> None:

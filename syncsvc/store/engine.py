@@ -17,6 +17,7 @@ from syncsvc.store.attempts import Attempts
 from syncsvc.store.bindings import Bindings
 from syncsvc.store.changes import Changes
 from syncsvc.store.deliveries import Deliveries
+from syncsvc.store.invalidations import Invalidations
 from syncsvc.store.libraries import Libraries
 from syncsvc.store.people import People
 from syncsvc.store.photos import Photos
@@ -51,6 +52,10 @@ class Transaction:
     @cached_property
     def changes(self) -> Changes:
         return Changes(self._connection)
+
+    @cached_property
+    def invalidations(self) -> Invalidations:
+        return Invalidations(self._connection)
 
     @cached_property
     def libraries(self) -> Libraries:

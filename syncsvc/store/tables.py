@@ -144,7 +144,7 @@ invalidations = Table(
     Column("state", String(10), nullable=False, server_default="due"),  # due | exhausted
     Column("reason", Text),
     Column("detail", Text),
-    Index("ix_invalidations_due", "due_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
+    Index("ix_invalidations_due", "webhook", "due_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
 )
 
 scim_users = Table(

@@ -1,0 +1,145 @@
+"""Employees of whom an HR system said no more than that something changed: one row each, until they are fetched."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, case, delete, literal_column, null, or_, select, update
+
+from syncsvc.store.dialect import insert
+from syncsvc.store.tables import invalidations
+
+AT_ONCE = 500  # rows of one statement: SQLite takes so many values and not many more
+
+_i = invalidations
+# Spelled out like the partial index's own condition: with a value to come, nobody would see that it is the same.
+_IS_DUE = _i.c.state == literal_column("'due'")
+
+
+@dataclass(frozen=True, slots=True)
+class Invalidated:
+    """An employee taken to be fetched. `leased_until` marks the lease too: whoever takes it next has a later one."""
+
+    webhook: str
+    employee: str
+    generation: int
+    attempts: int
+    noted_at: datetime
+    leased_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """An employee who could not be fetched so far, and why. `state`: due (it is tried again) or exhausted."""
+
+    webhook: str
+    employee: str
+    state: str
+    noted_at: datetime
+    due_at: datetime
+    attempts: int
+    reason: str
+    detail: str
+
+
+class Invalidations:
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def note(self, webhook: str, employees: Collection[str], now: datetime) -> None:
+        """These employees are to be fetched, at once.
+
+        Told again, also in the middle of a fetch or after the last attempt, they are due once more, with all
+        their attempts before them.
+        """
+        every = sorted(set(employees))  # in one order, so that two tellings never wait for each other
+        for start in range(0, len(every), AT_ONCE):
+            fresh = {"webhook": webhook, "generation": 1, "noted_at": now, "due_at": now}
+            rows = [{**fresh, "employee": one} for one in every[start : start + AT_ONCE]]
+            statement = insert(self._connection.dialect.name, invalidations).values(rows)
+            again = {
+                "generation": _i.c.generation + 1,
+                "due_at": now,
+                "attempts": 0,
+                "state": "due",
+                "reason": null(),
+                "detail": null(),
+            }
+            self._connection.execute(
+                statement.on_conflict_do_update(index_elements=["webhook", "employee"], set_=again)
+            )
+
+    def claim(self, webhook: str, now: datetime, until: datetime) -> Invalidated | None:
+        """Take the one that has been due for longest; the attempt counts from here. None: nothing is due."""
+        first = (
+            select(_i)
+            .where(
+                _i.c.webhook == webhook,
+                _IS_DUE,
+                _i.c.due_at <= now,
+                or_(_i.c.leased_until.is_(None), _i.c.leased_until <= now),
+            )
+            .order_by(_i.c.due_at)
+            .limit(1)
+            .with_for_update(skip_locked=True)
+        )
+        row = self._connection.execute(first).one_or_none()
+        if row is None:
+            return None
+        taken = Invalidated(webhook, row.employee, row.generation, row.attempts + 1, row.noted_at, until)
+        self._write(_same(taken), leased_until=until, attempts=taken.attempts)
+        return taken
+
+    def held(self, taken: Invalidated) -> bool:
+        """Whether the lease is still ours. If it is, the row stays so until the transaction ends."""
+        mine = select(_i.c.employee).where(_same(taken), _i.c.leased_until == taken.leased_until).with_for_update()
+        return self._connection.execute(mine).one_or_none() is not None
+
+    def done(self, taken: Invalidated) -> bool:
+        """They have been fetched. False: we were told of them again meanwhile, and they are due once more."""
+        unchanged = delete(invalidations).where(_same(taken), _i.c.generation == taken.generation)
+        if self._connection.execute(unchanged).rowcount:
+            return True
+        self._write(_same(taken), leased_until=None)
+        return False
+
+    def fail(
+        self, taken: Invalidated, *, due_at: datetime, attempts: int, reason: str, detail: str, exhausted: bool
+    ) -> None:
+        """They could not be fetched. Nothing is written where the lease is not ours any more; and where we were told
+        of them again meanwhile, they are due at once."""
+        same = _i.c.generation == taken.generation
+        self._write(
+            and_(_same(taken), _i.c.leased_until == taken.leased_until),
+            leased_until=None,
+            due_at=case((same, due_at), else_=_i.c.due_at),
+            attempts=case((same, attempts), else_=_i.c.attempts),
+            state=case((same, "exhausted" if exhausted else "due"), else_=_i.c.state),
+            reason=case((same, reason), else_=_i.c.reason),
+            detail=case((same, detail), else_=_i.c.detail),
+        )
+
+    def overdue(self, limit: int) -> list[Overdue]:
+        """Whoever could not be fetched so far, the longest-waiting first."""
+        failed = select(_i).where(_i.c.reason.is_not(None)).order_by(_i.c.noted_at, _i.c.employee).limit(limit)
+        return [
+            Overdue(
+                row.webhook,
+                row.employee,
+                row.state,
+                row.noted_at,
+                row.due_at,
+                row.attempts,
+                row.reason,
+                row.detail,
+            )
+            for row in self._connection.execute(failed)
+        ]
+
+    def _write(self, which: ColumnElement[bool], **values: Any) -> None:
+        self._connection.execute(update(invalidations).where(which).values(**values))
+
+
+def _same(taken: Invalidated) -> ColumnElement[bool]:
+    return and_(_i.c.webhook == taken.webhook, _i.c.employee == taken.employee)
