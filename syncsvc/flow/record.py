@@ -1,13 +1,16 @@
 """Writes down a change and, in the same stroke, what every library is now owed."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import assert_never
 
 from syncsvc.flow.house import House
+from syncsvc.flow.postpone import postpone
+from syncsvc.flow.wishes import Wish, later_than, overtaken, wish_of
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
-from syncsvc.model.people import Digest, FaceId, LibraryName, Revision, Source
+from syncsvc.model.people import Digest, FaceId, LibraryName, PersonId, Photo, Revision
 from syncsvc.model.urgency import Urgency, rank
 from syncsvc.store import Transaction
 from syncsvc.store.people import Known, Versions
@@ -29,7 +32,11 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of a telling. `effect`: applied, unchanged, old_news; `again`: it was told before."""
+    """What became of a telling. `again`: it was told before.
+
+    `effect`: applied, unchanged, old_news; waiting for a departure whose moment has not come; fetching for an
+    employee of whom the HR system must be asked first.
+    """
 
     change: str
     effect: str
@@ -39,21 +46,13 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """The faces that a person should have after a change: new pictures by face, and unchanged ones."""
+class Message:
+    """What one message tells: changes, and employees of whom it says only that something changed."""
 
-    new: dict[FaceId, Source]
-    kept: frozenset[FaceId]
-    departed: bool = False
-    name: str | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """What newer changes of the same source were about: these faces, and whether the person is there."""
-
-    faces: frozenset[FaceId] = frozenset()
-    presence: bool = False
+    source: str
+    id: str
+    told: tuple[Told, ...] = ()
+    employees: tuple[str, ...] = ()
 
 
 def record(house: House, told: Told, *, ring: bool = True) -> Recorded:
@@ -62,9 +61,47 @@ def record(house: House, told: Told, *, ring: bool = True) -> Recorded:
     Telling the same thing again changes nothing. `ring` False leaves the deliveries to the sweep, for bulk
     imports. Raises DatabaseUnavailableError; nothing is written then.
     """
-    now = house.clock()
-    with house.store.transaction() as tx:
-        return write(tx, told, now, room=house.room() if ring else None)
+    (recorded,) = record_message(house, Message(told.source, told.source_id, (told,)), ring=ring)
+    return recorded
+
+
+def record_message(house: House, message: Message, *, ring: bool = True) -> list[Recorded]:
+    """The same for all that a message tells: one answer for each change, then one for each employee.
+
+    Messages that come in at the same moment share their transaction.
+    """
+    answer: list[Recorded] | Exception = house.recording((message, ring), partial(_record_all, house))
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _record_all(house: House, asked: Sequence[tuple[Message, bool]]) -> list[list[Recorded] | Exception]:
+    try:
+        with house.store.transaction() as tx:
+            now, room = house.clock(), house.room()
+            return [_write_message(tx, message, now, room if ring else None) for message, ring in asked]
+    except Exception as error:  # noqa: BLE001 - raised again by whoever told it
+        if len(asked) == 1:
+            return [error]
+    # One of them cannot be written, or two transactions stood in each other's way: each for itself, then.
+    return [answer for one in asked for answer in _record_all(house, [one])]
+
+
+def _write_message(tx: Transaction, message: Message, now: datetime, room: Room | None) -> list[Recorded]:
+    recorded = [write(tx, told, now, room=room) for told in message.told]
+    for employee in message.employees:
+        source_id = message.id if message.employees == (employee,) else f"{message.id}#{employee}"
+        entered = tx.changes.enter(
+            message.source, source_id, kind="employee.changed", person=PersonId(employee), version=None, now=now
+        )
+        if entered is None:
+            recorded.append(_said_before(tx, message.source, source_id))
+            continue
+        tx.invalidations.note(message.source, [employee], now)
+        tx.changes.close(entered, "fetching", None)
+        recorded.append(Recorded(entered, "fetching", None))
+    return recorded
 
 
 def write(tx: Transaction, told: Told, now: datetime, *, room: Room | None) -> Recorded:
@@ -84,21 +121,33 @@ def write(tx: Transaction, told: Told, now: datetime, *, room: Room | None) -> R
         told.source, told.source_id, kind=_KINDS[type(change)], person=change.person, version=told.version, now=now
     )
     if entered is None:
-        before = tx.changes.said_before(told.source, told.source_id)
-        return Recorded(before.id, before.effect, before.revision, again=True)
+        return _said_before(tx, told.source, told.source_id)
     known = tx.people.lock(change.person, now)
     versions = Versions() if told.version is None else tx.people.versions(known.id, told.source)
-    effect = None if told.version is None else _overtaken(change, told.version, versions)
+    effect = None if told.version is None else overtaken(change, told.version, versions)
+    if effect is None and isinstance(change, Departed):
+        effect = postpone(tx, entered, told, now)
     if effect is not None:
         tx.changes.close(entered, effect, known.revision)
         return Recorded(entered, effect, known.revision)
-    have = _have(tx, change, known)
-    wish = _wish(_without_known_name(tx, change), known, have, _later(told.version, versions))
+    cancelled = told.cancels_departure and tx.changes.cancel_waiting(change.person) > 0
+    wish = wish_of(_without_known_name(tx, change), known, _have(tx, change, known), later_than(told.version, versions))
     if told.version is not None:
         _note(tx, told, told.version, versions, known)
     if wish is None:
-        tx.changes.close(entered, "unchanged", known.revision)
-        return Recorded(entered, "unchanged", known.revision)
+        effect = "applied" if cancelled else "unchanged"
+        tx.changes.close(entered, effect, known.revision)
+        return Recorded(entered, effect, known.revision)
+    return apply(tx, entered, known, wish, now, room=room)
+
+
+def _said_before(tx: Transaction, source: str, source_id: str) -> Recorded:
+    before = tx.changes.said_before(source, source_id)
+    return Recorded(before.id, before.effect, before.revision, again=True)
+
+
+def apply(tx: Transaction, entered: str, known: Known, wish: Wish, now: datetime, *, room: Room | None) -> Recorded:
+    """Write the person's next revision and what each library is owed of it; the person is locked."""
     revision = Revision(known.revision + 1)
     tx.people.amend(known.id, revision, now, departed=wish.departed, name=None if wish.departed else wish.name)
     added = _write_faces(tx, known, wish, revision, now)
@@ -125,30 +174,6 @@ def _without_known_name(tx: Transaction, change: Change) -> Change:
     except VaultError:  # sealed with a key that is gone: the name is told anew, so it is written anew
         return change
     return replace(change, name=None) if known == change.name else change
-
-
-def _overtaken(change: Change, version: int, before: Versions) -> str | None:
-    """What becomes of a change that its source has already said more than: its effect; None where it is news."""
-    match change:
-        case FaceReplaced(face=face) | FaceDeleted(face=face):
-            counts = [before.faces, before.face.get(face)]
-        case Upserted(faces=None):
-            counts = [before.presence]
-        case _:
-            if version == before.presence:
-                return "unchanged"
-            counts = [before.faces]
-    last = max((count for count in counts if count is not None), default=None)
-    if last is not None and version <= last:
-        return "unchanged" if version == last else "old_news"
-    return None
-
-
-def _later(version: int | None, before: Versions) -> Later:
-    if version is None:
-        return Later()
-    faces = frozenset(face for face, count in before.face.items() if count > version)
-    return Later(faces, presence=before.presence is not None and before.presence > version)
 
 
 def _note(tx: Transaction, told: Told, version: int, before: Versions, known: Known) -> None:
@@ -182,43 +207,11 @@ def _have(tx: Transaction, change: Change, known: Known) -> dict[FaceId, Digest 
     return {face.id: None if face.digest in gone else face.digest for face in known.faces}
 
 
-def _wish(change: Change, known: Known, have: Mapping[FaceId, Digest | None], later: Later) -> Wish | None:
-    """What the change makes of the person; None where it says only what we know, or comes too late to count."""
-    match change:
-        case Departed() if later.presence:  # and back since: only the faces of the time before are gone
-            kept = later.faces & have.keys()
-            return None if kept == have.keys() else Wish({}, kept)
-        case Departed():
-            wish = Wish({}, frozenset(), departed=True)
-            never_seen = known.revision == 0
-            return None if known.departed_at is not None and not have and not never_seen else wish
-        case Upserted(faces=None):
-            revived = known.departed_at is not None or known.revision == 0
-            return Wish({}, frozenset(have), name=change.name) if revived or change.name is not None else None
-        case Upserted(faces=faces):
-            if later.presence and known.departed_at is not None:
-                return None  # a newer upsert has not kept them from departing, so this one does not bring them back
-            told = {face: source for face, source in faces or () if face not in later.faces}
-            new = {face: source for face, source in told.items() if have.get(face) != source.digest}
-            kept = frozenset(told) - new.keys() | later.faces & have.keys()
-            same = not new and kept == have.keys() and known.departed_at is None and known.revision > 0
-            name = None if later.presence else change.name
-            return None if same and name is None else Wish(new, kept, name=name)
-        case FaceReplaced(face=face, source=source):
-            # Only a person.upserted brings somebody back: a face of a departed person is a late message.
-            if known.departed_at is not None or have.get(face) == source.digest:
-                return None
-            return Wish({face: source}, frozenset(have) - {face})
-        case FaceDeleted(face=face):
-            return Wish({}, frozenset(have) - {face}) if face in have else None
-        case _:
-            assert_never(change)
-
-
 def _write_faces(tx: Transaction, known: Known, wish: Wish, revision: Revision, now: datetime) -> bool:
     """Store new pictures and drop old faces; whether any picture is new."""
     for face, source in sorted(wish.new.items(), key=lambda one: one[1].digest):  # photos are locked in this order
-        tx.people.set_face(known.id, face, tx.photos.keep(source, now), revision)
+        origin = source.origin if isinstance(source, Photo) else None
+        tx.people.set_face(known.id, face, tx.photos.keep(source, now), revision, origin=origin)
     tx.people.drop_faces(known.id, [face.id for face in known.faces if face.id not in wish.kept | wish.new.keys()])
     return bool(wish.new)
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, Table, and_, bindparam, delete, func,
 from syncsvc.model.keys import person_key
 from syncsvc.model.people import Digest, Face, FaceId, Person, PersonId, Revision
 from syncsvc.store.dialect import insert
-from syncsvc.store.photos import unseal
+from syncsvc.store.photos import key_id, unseal
 from syncsvc.store.tables import faces, lost_faces, people, photos, versions
 from syncsvc.store.vault import KEY_ID_LENGTH, Vault
 
@@ -42,6 +42,11 @@ def _of(table: Table, *, pictures: bool) -> Select[Any]:
 
 
 _FACES, _PICTURES = _of(faces, pictures=False), _of(faces, pictures=True)
+_ORIGINS = (
+    select(faces.c.person_id, faces.c.face_id, faces.c.origin)
+    .join(photos, photos.c.digest == faces.c.digest)
+    .where(faces.c.person_id.in_(bindparam("people", expanding=True)), faces.c.origin.is_not(None))
+)
 _LOST, _LOST_PICTURES = _of(lost_faces, pictures=False), _of(lost_faces, pictures=True)
 
 
@@ -128,11 +133,26 @@ class People:
             ended = or_(versions.c.version <= told.faces, versions.c.face_id.in_(list(left)))
             self._connection.execute(delete(versions).where(mine, ended))
 
-    def set_face(self, person: PersonId, face: FaceId, digest: Digest, revision: Revision) -> None:
-        row = {"person_id": person, "face_id": face, "digest": digest, "revision": revision}
+    def set_face(
+        self, person: PersonId, face: FaceId, digest: Digest, revision: Revision, *, origin: Digest | None = None
+    ) -> None:
+        """`origin` is the SHA-256 of the bytes that the picture came as, where that is known."""
+        changed = {"digest": digest, "revision": revision, "origin": origin}
+        row = {"person_id": person, "face_id": face, **changed}
         statement = insert(self._connection.dialect.name, faces).values(row)
-        changed = {"digest": digest, "revision": revision}
         self._connection.execute(statement.on_conflict_do_update(index_elements=["person_id", "face_id"], set_=changed))
+
+    def origins(self, people: Collection[PersonId]) -> dict[PersonId, dict[FaceId, Digest]]:
+        """What these people's faces were made from: the SHA-256 of the bytes as they came; one query for all.
+
+        The same bytes for the same face say nothing new, and need not be read again. A face is left out where
+        that is not known, or where nobody can open its picture any more and it must be told anew.
+        """
+        found: dict[PersonId, dict[FaceId, Digest]] = {person: {} for person in people}
+        opens = key_id.in_(self._vault.known)
+        for row in self._connection.execute(_ORIGINS.where(opens), {"people": list(people)}):
+            found[PersonId(row.person_id)][FaceId(row.face_id)] = Digest(row.origin)
+        return found
 
     def drop_faces(self, person: PersonId, gone: Sequence[FaceId]) -> None:
         if gone:

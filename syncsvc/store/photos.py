@@ -12,7 +12,7 @@ from syncsvc.store.dialect import insert
 from syncsvc.store.tables import faces, lost_faces, photos
 from syncsvc.store.vault import KEY_ID_LENGTH, Vault
 
-_key_id = func.substr(photos.c.sealed, 1, KEY_ID_LENGTH)
+key_id = func.substr(photos.c.sealed, 1, KEY_ID_LENGTH)
 
 
 class Photos:
@@ -49,7 +49,7 @@ class Photos:
         }
         statement = insert(self._connection.dialect.name, photos).values(row)
         # An update, not nothing: it locks the row against a sweep that finds it unused at this moment.
-        opens = _key_id.in_(self._vault.known)
+        opens = key_id.in_(self._vault.known)
         values = {"stored_at": now, "sealed": case((opens, photos.c.sealed), else_=statement.excluded.sealed)}
         self._connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=values))
         return digest
@@ -57,7 +57,7 @@ class Photos:
     def locked_away(self, digests: Iterable[Digest]) -> set[Digest]:
         """Those of `digests` whose stored copies were sealed with a key that is gone."""
         mine = photos.c.digest.in_(list(digests))
-        return set(self._connection.scalars(select(photos.c.digest).where(mine, _key_id.not_in(self._vault.known))))
+        return set(self._connection.scalars(select(photos.c.digest).where(mine, key_id.not_in(self._vault.known))))
 
     def get(self, digest: Digest) -> Source | None:
         row = self._connection.execute(select(photos).where(photos.c.digest == digest)).one_or_none()
@@ -76,7 +76,7 @@ class Photos:
 
     def reseal(self, limit: int) -> int:
         """Seal up to `limit` photos anew that were sealed with an older key; returns how many were found so."""
-        old = select(photos).where(_key_id != self._vault.current).limit(limit)
+        old = select(photos).where(key_id != self._vault.current).limit(limit)
         rows = self._connection.execute(old).all()
         for row in rows:
             plain = self._vault.open(row.sealed, purpose="photo", about=row.digest)

@@ -1,5 +1,6 @@
 """Recording: what a change makes of a person and of what each library is owed, in one transaction."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -7,7 +8,7 @@ from sqlalchemy import text
 
 from syncsvc.flow.record import record
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
-from syncsvc.model.people import Face, PersonId
+from syncsvc.model.people import Digest, Face, PersonId
 from syncsvc.model.urgency import Urgency, rank
 from syncsvc.store.deliveries import Deliveries
 from syncsvc.store.people import Known
@@ -52,6 +53,16 @@ def test_faces_given_are_exactly_these(stage: Stage) -> None:
     assert recorded.revision == 2
     assert faces(stage) == {RIGHT: draw(3).digest}
     assert stage.stored_pictures() == {draw(3).digest}
+
+
+def test_a_face_remembers_the_bytes_that_its_picture_came_as(stage: Stage) -> None:
+    origin = Digest("a" * 64)
+    stage.tell(Upserted(ALICE, ((LEFT, replace(draw(1), origin=origin)), (RIGHT, draw(2)))))
+
+    with stage.house.store.reading() as tx:
+        origins = tx.people.origins([ALICE])
+
+    assert origins == {ALICE: {LEFT: origin}}
 
 
 def test_faces_not_given_are_unchanged(stage: Stage) -> None:

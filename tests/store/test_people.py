@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, text
 
-from syncsvc.model.people import Feature, PersonId, Revision
+from syncsvc.model.people import Digest, Feature, PersonId, Revision
 from syncsvc.store import Store
 from syncsvc.store.tables import people as people_table
 from syncsvc.store.tables import photos as photos_table
@@ -91,6 +91,36 @@ def test_wanted_people_come_with_their_pictures_or_without(store: Store, clock: 
     assert full[ALICE].revision == 3
     assert full[BOB].faces == bare[BOB].faces == ()
     assert [face.source for face in bare[ALICE].faces] == [None, None]
+
+
+def test_faces_know_the_bytes_that_their_pictures_came_as(store: Store, clock: MovableClock) -> None:
+    first, second = Digest("a" * 64), Digest("b" * 64)
+    with store.transaction() as tx:
+        for person in (ALICE, BOB):
+            tx.people.lock(person, clock())
+        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=first)
+        tx.people.set_face(ALICE, RIGHT, tx.photos.keep(photo(2), clock()), Revision(1))
+        tx.people.set_face(BOB, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=second)
+
+        asked = tx.people.origins([ALICE, PersonId("nobody")])
+        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(3), clock()), Revision(2))
+        changed = tx.people.origins([ALICE, BOB])
+
+    assert asked == {ALICE: {LEFT: first}, "nobody": {}}
+    assert changed == {ALICE: {}, BOB: {LEFT: second}}
+
+
+def test_a_face_whose_picture_nobody_can_open_has_to_be_told_anew(store: Store, clock: MovableClock) -> None:
+    with store.transaction() as tx:
+        tx.people.lock(ALICE, clock())
+        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=Digest("a" * 64))
+    other = Store(store.url, Vault([bytes(32)]))
+
+    with other.reading() as tx:
+        origins = tx.people.origins([ALICE])
+    other.close()
+
+    assert origins == {ALICE: {}}
 
 
 # --- photos -------------------------------------------------------------------------------------------------------
