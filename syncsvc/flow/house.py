@@ -33,13 +33,14 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """One per process. At `claims` and `settling` the process' threads share their transactions."""
+    """One per process. At `recording`, `claims` and `settling` the process' threads share their transactions."""
 
     store: Store
     shelves: Mapping[LibraryName, Shelf]
     limiter: Limiter
     clock: Clock
     holder: str = field(default_factory=this_process)
+    recording: Together[Any, Any] = field(default_factory=Together)
     claims: Together[Any, Any] = field(default_factory=Together)
     settling: Together[Any, Any] = field(default_factory=Together)
 

@@ -5,6 +5,7 @@ import time
 
 from syncsvc.flow.deliver import deliver
 from syncsvc.flow.dispatch import refill, sweep
+from syncsvc.flow.fulfil import fulfil
 from syncsvc.flow.settle import Settled
 from syncsvc.model.people import LibraryName
 from syncsvc.queue.app import app, service
@@ -30,8 +31,10 @@ def replace(library: str, deliveries: list[int]) -> None:
 
 @app.task(name="syncsvc.sweep")
 def sweep_all() -> None:
-    """Ring for whatever is due."""
-    send(sweep(service().house))
+    """Ring for whatever is due, and for departures whose moment has come."""
+    house = service().house
+    send(fulfil(house))
+    send(sweep(house))
 
 
 def _errand(library: LibraryName, deliveries: list[int]) -> None:

@@ -90,8 +90,14 @@ class Changes:
 
     def said_before(self, source: str, source_id: str) -> Entry:
         """The earlier entry of a change that `enter` refused."""
+        found = self.find(source, source_id)
+        assert found is not None
+        return found
+
+    def find(self, source: str, source_id: str) -> Entry | None:
         same = (changes.c.source == source) & (changes.c.source_id == source_id)
-        return _entry(self._connection.execute(select(changes).where(same)).one())
+        row = self._connection.execute(select(changes).where(same)).one_or_none()
+        return None if row is None else _entry(row)
 
     def get(self, change: str) -> Entry | None:
         row = self._connection.execute(select(changes).where(changes.c.id == change)).one_or_none()

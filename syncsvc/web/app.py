@@ -3,7 +3,7 @@
 import uvicorn
 from fastapi import FastAPI
 
-from syncsvc.web import health, photos, problems
+from syncsvc.web import health, photos, problems, webhooks
 from syncsvc.web.body import LargestBody
 from syncsvc.web.callers import Callers
 from syncsvc.web.desk import Desk, RingBell, silence
@@ -22,6 +22,7 @@ def create_app(service: Service, ring: RingBell = silence) -> FastAPI:
     problems.install(app)
     app.include_router(health.router)
     app.include_router(photos.router)
+    app.include_router(webhooks.router)
     return app
 
 
