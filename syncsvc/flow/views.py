@@ -105,7 +105,7 @@ def person_view(house: House, person: PersonId) -> PersonView:
             PersonInLibrary(
                 name=one.library,
                 vendor=states[one.library].vendor,
-                state=_state(one, states[one.library]),
+                state=state_in(one, states[one.library]),
                 wanted=one.wanted,
                 held=one.held,
                 reason=one.reason,
@@ -167,7 +167,8 @@ def converged(views: Sequence[LibraryView]) -> bool:
     return not any(view.due or view.doubtful for view in views)
 
 
-def _state(one: Delivery, library: LibraryState) -> str:
+def state_in(one: Delivery, library: LibraryState) -> str:
+    """The delivery's state, or the library's where nothing is sent to it: halted or paused."""
     waits = one.state in {"due", "doubtful"}
     return library.state if waits and library.state != "active" else one.state
 

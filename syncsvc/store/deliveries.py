@@ -232,6 +232,7 @@ class Deliveries:
                 state="exhausted",
                 reason="worker_lost",
                 detail=words,
+                due_at=now,
                 lease=None,
                 leased_until=None,
                 busy_until=None,
@@ -249,6 +250,14 @@ class Deliveries:
     def of_person(self, person: PersonId) -> list[Delivery]:
         rows = self._connection.execute(select(deliveries).where(_d.person_id == person).order_by(_d.library))
         return [delivery(row) for row in rows]
+
+    def of_people(self, people: Collection[PersonId]) -> dict[PersonId, list[Delivery]]:
+        """The same for several at once; nobody who is owed nothing is among them."""
+        mine = select(deliveries).where(_d.person_id.in_(sorted(people))).order_by(_d.library)
+        found: dict[PersonId, list[Delivery]] = {}
+        for row in self._connection.execute(mine):
+            found.setdefault(PersonId(row.person_id), []).append(delivery(row))
+        return found
 
     def unsettled(self) -> dict[LibraryName, dict[str, int]]:
         """Library -> state -> how many, for every state but synced."""

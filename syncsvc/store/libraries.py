@@ -31,6 +31,11 @@ class LibraryState:
     open_until: datetime | None
     reconciled_at: datetime | None
 
+    @property
+    def receives(self) -> bool:
+        """Whether it is owed changes."""
+        return self.configured and self.policy != "observe"
+
 
 class Libraries:
     def __init__(self, connection: Connection) -> None:

@@ -44,3 +44,10 @@ def everywhere(
     with staged(store, clock, shelf, [vendor]) as ready:
         yield ready
     store.close()
+
+
+@pytest.fixture
+def pair(store: Store, clock: MovableClock, shelf: PhotoShelf) -> Iterator[Stage]:
+    """Two libraries, gate and yard."""
+    with staged(store, clock, shelf, ["finauth", "sophon"]) as ready:
+        yield ready
