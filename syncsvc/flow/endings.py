@@ -38,12 +38,13 @@ def ending(claimed: Claimed, ended: Ended, *, probe: bool, now: datetime) -> Set
         case Deferred(about_person=False) if probe:
             return replace(again, due_at=_after(now, backoff(tried)), attempts=tried - 1)
         case Deferred(delay=delay):
-            return _unless_exhausted(replace(again, due_at=_after(now, backoff(tried) if delay is None else delay)))
+            due = _after(now, backoff(tried) if delay is None else delay)
+            return _unless_exhausted(replace(again, due_at=due), now)
         case Doubtful():
             due = _after(now, backoff(tried, base=LOOK_BASE, cap=LOOK_CAP))
             attempts = tried - 1 if probe and outcome.library_fails and not outcome.about_person else tried
             doubt = _doubt(again.doubt, ended.lost_adds, claimed.wanted)
-            return _unless_exhausted(replace(again, state="doubtful", due_at=due, attempts=attempts, doubt=doubt))
+            return _unless_exhausted(replace(again, state="doubtful", due_at=due, attempts=attempts, doubt=doubt), now)
         case Refused(face_id=face):
             return replace(again, state="refused", face=face)
         case Halted():
@@ -62,7 +63,7 @@ def _not_yet(claimed: Claimed, ended: Ended, again: Settlement, now: datetime) -
     verb = "replace" if person.faces else "delete"
     due = _after(now, backoff(claimed.attempts))
     off = replace(again, state="due", verb=verb, due_at=due, reason="library_disagrees", detail=words)
-    return _unless_exhausted(off)
+    return _unless_exhausted(off, now)
 
 
 def _has(wanted: tuple[Face, ...], held: Held) -> bool:
@@ -77,8 +78,10 @@ def _doubt(unresolved: Doubt | None, lost_adds: int, wanted: Revision) -> Doubt:
     return Doubt(unresolved.adds + lost_adds, unresolved.revision)
 
 
-def _unless_exhausted(settlement: Settlement) -> Settlement:
-    return replace(settlement, state="exhausted") if settlement.attempts >= MAX_ATTEMPTS else settlement
+def _unless_exhausted(settlement: Settlement, now: datetime) -> Settlement:
+    if settlement.attempts < MAX_ATTEMPTS:
+        return settlement
+    return replace(settlement, state="exhausted", due_at=now)  # nothing waits for it any more: since when it is so
 
 
 def _after(now: datetime, seconds: float) -> datetime:
