@@ -60,6 +60,7 @@ def _scim() -> None:
         sa.UniqueConstraint("user_name", name=op.f("uq_scim_users_user_name")),
     )
     op.create_index(op.f("ix_scim_users_external_id"), "scim_users", ["external_id"])
+    op.create_index("ix_scim_users_created_at", "scim_users", ["created_at", "id"])
 
 
 def _callbacks() -> None:
@@ -104,28 +105,36 @@ def _callbacks() -> None:
 
 def _rosters() -> None:
     op.create_table(
-        "roster_imports",
-        sa.Column("id", sa.String(length=32), nullable=False),
+        "rosters",
+        sa.Column("source", sa.String(length=40), nullable=False),
+        sa.Column("run", sa.BigInteger(), nullable=False),
         sa.Column("fingerprint", sa.String(length=64), nullable=False),
-        sa.Column("line", sa.BigInteger(), nullable=False),
+        sa.Column("bytes_read", sa.BigInteger(), nullable=False),
+        sa.Column("lines_read", sa.BigInteger(), nullable=False),
         sa.Column("counts", sa.Text(), nullable=False),
+        sa.Column("holder", sa.Text(), nullable=True),
+        sa.Column("departing", sa.BigInteger(), nullable=True),
+        sa.Column("whole_run", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("started_at", INSTANT, nullable=False),
+        sa.Column("reached_at", INSTANT, nullable=False),
         sa.Column("finished_at", INSTANT, nullable=True),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_roster_imports")),
+        sa.PrimaryKeyConstraint("source", name=op.f("pk_rosters")),
     )
-    op.create_index(op.f("ix_roster_imports_fingerprint"), "roster_imports", ["fingerprint"])
     op.create_table(
         "roster_people",
-        sa.Column("import_id", sa.String(length=32), nullable=False),
+        sa.Column("source", sa.String(length=40), nullable=False),
         sa.Column("person_id", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("import_id", "person_id", name=op.f("pk_roster_people")),
+        sa.Column("run", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "person_id", name=op.f("pk_roster_people")),
     )
+    gone = sa.text("departed_at IS NOT NULL")
+    op.create_index("ix_people_departed_at", "people", ["departed_at"], postgresql_where=gone, sqlite_where=gone)
 
 
 def downgrade() -> None:
     for table in (
         "roster_people",
-        "roster_imports",
+        "rosters",
         "callback_targets",
         "callbacks",
         "watches",
@@ -133,6 +142,7 @@ def downgrade() -> None:
         "invalidations",
     ):
         op.drop_table(table)
+    op.drop_index("ix_people_departed_at", table_name="people")
     op.drop_column("faces", "origin")
     op.drop_index("ix_changes_received_at", table_name="changes")
     op.drop_index("ix_changes_waiting", table_name="changes")

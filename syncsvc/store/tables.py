@@ -27,6 +27,7 @@ OPEN = "state IN ('due', 'doubtful')"
 DUE = "state = 'due'"
 WAITING = "effect = 'waiting'"
 CHECK = "check_at IS NOT NULL"
+GONE = "departed_at IS NOT NULL"
 
 metadata = MetaData(
     naming_convention={
@@ -71,6 +72,7 @@ people = Table(
     Column("sealed_name", LargeBinary),
     Column("departed_at", Instant),
     Column("changed_at", Instant, nullable=False),
+    Index("ix_people_departed_at", "departed_at", postgresql_where=text(GONE), sqlite_where=text(GONE)),
 )
 
 photos = Table(
@@ -158,6 +160,7 @@ scim_users = Table(
     Column("version", BigInteger, nullable=False),  # the ETag's
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
+    Index("ix_scim_users_created_at", "created_at", "id"),  # the order in which pages are read
 )
 
 watches = Table(
@@ -198,22 +201,29 @@ callback_targets = Table(
     Column("reason", Text),
 )
 
-roster_imports = Table(
-    "roster_imports",  # how far an import has come, so that it goes on where it stopped
+rosters = Table(
+    "rosters",  # one row for each source of rosters: how far its newest file has come
     metadata,
-    Column("id", String(32), primary_key=True),
-    Column("fingerprint", String(64), nullable=False, index=True),  # of the file and the options that matter
-    Column("line", BigInteger, nullable=False),  # everything up to here is recorded
+    Column("source", String(40), primary_key=True),
+    Column("run", BigInteger, nullable=False),  # which import of this source it is, counted from 1
+    Column("fingerprint", String(64), nullable=False),  # of the file and of where its photos are
+    Column("bytes_read", BigInteger, nullable=False),  # everything before is recorded
+    Column("lines_read", BigInteger, nullable=False),
     Column("counts", Text, nullable=False),  # JSON
+    Column("holder", Text),  # the process that imports it
+    Column("departing", BigInteger),  # how many absent people go, once that is decided
+    Column("whole_run", BigInteger, nullable=False, server_default="0"),  # the last one that named everybody
     Column("started_at", Instant, nullable=False),
+    Column("reached_at", Instant, nullable=False),
     Column("finished_at", Instant),
 )
 
 roster_people = Table(
-    "roster_people",  # who stands in a roster that is being imported
+    "roster_people",  # whom the rosters of a source name, and which import named them last
     metadata,
-    Column("import_id", String(32), primary_key=True),
+    Column("source", String(40), primary_key=True),
     Column("person_id", Text, primary_key=True),
+    Column("run", BigInteger, nullable=False),
 )
 
 libraries = Table(
