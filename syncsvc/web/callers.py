@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Literal, cast
@@ -51,22 +51,31 @@ def _digest(token: str) -> bytes:
 _bearer = HTTPBearer(auto_error=False, description="A token of a [[token]] section.")
 
 
-def may(role: Role) -> Callable[..., Caller]:
-    """A dependency: the caller, if they may act as `role`. 401 for nobody we know, 403 for the wrong role."""
+def may(role: Role) -> Callable[..., Awaitable[Caller]]:
+    """A dependency: the caller, if they may act as `role`. 401 for nobody we know, 403 for the wrong role.
 
-    def check(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Caller:
+    What `WWW-Authenticate` says is RFC 6750's, section 3.
+    """
+
+    async def check(
+        request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> Caller:
         callers = cast("Callers", request.app.state.callers)
         caller = callers.find(given.credentials) if given is not None else None
         if caller is None:
             words = "a bearer token is needed: Authorization: Bearer ..., as in a [[token]] section"
-            raise HTTPException(HTTPStatus.UNAUTHORIZED, words, headers={"WWW-Authenticate": "Bearer"})
+            why = "Bearer" if given is None else 'Bearer error="invalid_token"'
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, words, headers={"WWW-Authenticate": why})
         if role not in _ALSO[caller.role]:
-            raise HTTPException(HTTPStatus.FORBIDDEN, f"the token {caller.name!r} is a {caller.role}'s; needed: {role}")
+            words = f"the token {caller.name!r} is a {caller.role}'s; needed: {role}"
+            why = 'Bearer error="insufficient_scope"'
+            raise HTTPException(HTTPStatus.FORBIDDEN, words, headers={"WWW-Authenticate": why})
         return caller
 
     return check
 
 
-Reader = Annotated[Caller, Depends(may("reader"))]
-Operator = Annotated[Caller, Depends(may("operator"))]
+READS, OPERATES = Depends(may("reader")), Depends(may("operator"))  # for a route that need not know who calls
+Reader = Annotated[Caller, READS]
+Operator = Annotated[Caller, OPERATES]
 IdentityProvider = Annotated[Caller, Depends(may("scim"))]

@@ -10,7 +10,7 @@ from syncsvc.model.errors import SyncsvcError
 from syncsvc.observe.metrics import CONTENT_TYPE, Gauges
 from syncsvc.store.engine import DatabaseUnavailableError
 from syncsvc.web.desk import TheService
-from syncsvc.web.problems import problem
+from syncsvc.web.problems import problem, problems
 from syncsvc.wiring import Service
 
 # Shown with 0 where there are none, so that an alert ends; `synced` would count every delivery there is.
@@ -25,7 +25,7 @@ async def alive() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=None)
+@router.get("/readyz", response_model=dict[str, str], responses=problems(503))
 def ready(service: TheService) -> dict[str, str] | Response:
     """The database and Redis were asked just now, and answered."""
     checks = {

@@ -1,0 +1,62 @@
+"""`/v1/attention`: deliveries that a library refused, or that were given up; and trying them again."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, Field, TypeAdapter
+
+from syncsvc.flow.attention import Asked, Mark, NeedsAttention, needing_attention, retry
+from syncsvc.model.people import LibraryName
+from syncsvc.store.attention import Stuck
+from syncsvc.web.api.parameters import Cursor, Instant, Limit, Word, next_page, place_of
+from syncsvc.web.callers import OPERATES, READS
+from syncsvc.web.desk import TheService
+from syncsvc.web.problems import problems
+
+router = APIRouter(tags=["attention"])
+
+
+class _Mark(BaseModel):
+    library: str
+    state: Stuck
+    since: Instant
+    id: int = Field(ge=0, le=2**63 - 1)
+
+
+_MARK = TypeAdapter(_Mark)
+
+
+class AttentionPage(BaseModel):
+    """`next` is the address of the next page; null on the last one."""
+
+    items: list[NeedsAttention]
+    next: str | None
+
+
+class Reopened(BaseModel):
+    reopened: int = Field(description="How many are owed again.")
+
+
+def _asked(library: Word | None = None, reason: Word | None = None, since: Instant | None = None) -> Asked:
+    return Asked(None if library is None else LibraryName(library), reason, since)
+
+
+TheAsked = Annotated[Asked, Depends(_asked)]
+
+
+@router.get("/attention", dependencies=[READS], responses=problems(401, 403, 404, 422, 503))
+def list_attention(
+    service: TheService, asked: TheAsked, request: Request, limit: Limit = 100, cursor: Cursor = None
+) -> AttentionPage:
+    """What somebody must look at, by library and age: whose face, in which library, why, and since when."""
+    mark = place_of(_MARK, cursor)
+    after = None if mark is None else Mark(LibraryName(mark.library), mark.state, mark.since, mark.id)
+    page = needing_attention(service.house, asked, after=after, limit=limit)
+    place = None if page.next is None else _Mark.model_validate(page.next, from_attributes=True)
+    return AttentionPage(items=list(page.items), next=next_page(request, _MARK, place))
+
+
+@router.post("/attention/retry", dependencies=[OPERATES], responses=problems(401, 403, 404, 422, 503))
+def retry_attention(service: TheService, asked: TheAsked) -> Reopened:
+    """Owe all of these again, with every attempt before them; the same filters as the list's."""
+    return Reopened(reopened=retry(service.house, asked))

@@ -1,0 +1,79 @@
+"""What routes have in common: ids in addresses, instants, and pages."""
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+from urllib.parse import unquote, urlencode
+
+from fastapi import Depends, Path, Query, Request
+from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
+
+from syncsvc.intake.lines import face_id, person_id
+from syncsvc.model.errors import InputError
+from syncsvc.model.people import FaceId, PersonId
+
+T = TypeVar("T")
+
+_PERSON = "The person's id as the HR system has it, percent-encoded: `a/b` is sent as `a%2Fb`."
+_FACE = "The face's id, percent-encoded."
+_CURSOR = "Where the last page ended; `next` has it."
+
+
+def decoded(name: str, segment: str, read: Callable[[str], T]) -> T:
+    """What `read` makes of a percent-encoded part of the address. Raises InputError that names it."""
+    try:
+        return read(unquote(segment, errors="strict"))
+    except UnicodeDecodeError:
+        raise InputError(f"{name}: is not UTF-8, percent-encoded", field=name) from None
+    except InputError as error:
+        raise InputError(f"{name}: {error}", field=name) from None
+
+
+def _person(segment: Annotated[str, Path(alias="id", description=_PERSON)]) -> PersonId:
+    return decoded("id", segment, person_id)
+
+
+def _face(segment: Annotated[str, Path(alias="face", description=_FACE)]) -> FaceId:
+    return decoded("face", segment, face_id)
+
+
+def _utc(told: datetime) -> datetime:
+    try:
+        return told.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999") from None
+
+
+def _writable(told: str) -> str:
+    if not told.isprintable():
+        raise ValueError("holds a character that cannot be written")
+    return told
+
+
+ThePerson = Annotated[PersonId, Depends(_person)]
+TheFace = Annotated[FaceId, Depends(_face)]
+Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
+Word = Annotated[str, Query(max_length=200), AfterValidator(_writable)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most on a page.")]
+Cursor = Annotated[str | None, Query(max_length=2000, description=_CURSOR)]
+
+
+def next_page(request: Request, kind: TypeAdapter[T], place: T | None) -> str | None:
+    """The address of the page that goes on from `place`, with the same filters; None where there is none."""
+    if place is None:
+        return None
+    cursor = base64.urlsafe_b64encode(kind.dump_json(place)).decode().rstrip("=")
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"]
+    return f"{request.url.path}?{urlencode([*kept, ('cursor', cursor)])}"
+
+
+def place_of(kind: TypeAdapter[T], cursor: str | None) -> T | None:
+    """Where a page begins; None: at the beginning. Raises InputError for a cursor that we never gave."""
+    if cursor is None:
+        return None
+    try:
+        return kind.validate_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+    except (ValidationError, binascii.Error, ValueError):
+        raise InputError("cursor: is not one of ours; begin without one", field="cursor") from None
