@@ -3,9 +3,9 @@
 import math
 from datetime import datetime, timedelta
 
+from syncsvc.flow.apply import RUNG_FOR, Ring
 from syncsvc.flow.holder import is_dead
 from syncsvc.flow.house import House, Shelf
-from syncsvc.flow.record import RUNG_FOR, Ring
 from syncsvc.model.errors import NoPermitError
 from syncsvc.model.people import LibraryName
 from syncsvc.model.urgency import BREAKER_THRESHOLD
@@ -30,7 +30,7 @@ def sweep(house: House) -> list[Ring]:
             # the vendor, who may still be at work on its last call: whoever looks before that sees too little.
             until = now + timedelta(seconds=shelf.library.door.account.longest_call)
             tx.deliveries.end_leases(shelf.name, orphans, now=now, until=until)
-        tx.deliveries.exhaust(now)
+        tx.watches.look_at(tx.deliveries.exhaust(now), now)
     for shelf in house.shelves.values():
         state = states.get(shelf.name)
         if state is not None and _open(state, now):

@@ -2,12 +2,13 @@
 
 from datetime import datetime
 
+from syncsvc.flow.apply import Granted, Ring, Room, apply
 from syncsvc.flow.house import House
-from syncsvc.flow.record import Recorded, Ring, Room, apply
 from syncsvc.flow.wishes import Later, wish_of
 from syncsvc.model.changes import Departed
 from syncsvc.store import Transaction
-from syncsvc.store.people import Versions
+from syncsvc.store.changes import Closing
+from syncsvc.store.versions import Counted, Versions
 
 AT_ONCE = 200  # of one look; the next comes a second later
 
@@ -20,13 +21,12 @@ def fulfil(house: House) -> list[Ring]:
     rings: list[Ring] = []
     for change in due:
         with house.store.transaction() as tx:
-            recorded = _fulfil(tx, change, now, house.room())
-        rings += recorded.rings if recorded is not None else ()
+            rings += _fulfil(tx, change, now, house.room())
     return rings
 
 
-def _fulfil(tx: Transaction, change: str, now: datetime, room: Room) -> Recorded | None:
-    """Carry out a departure whose moment has come; None where it was cancelled or somebody else has done it.
+def _fulfil(tx: Transaction, change: str, now: datetime, room: Room) -> tuple[Ring, ...]:
+    """Nothing where it was called off, or somebody else has done it.
 
     What was told of the person before this moment is older than it, whatever its version: a photo changed in
     their last weeks, told late, does not bring them back.
@@ -35,13 +35,15 @@ def _fulfil(tx: Transaction, change: str, now: datetime, room: Room) -> Recorded
     assert waiting is not None
     known = tx.people.lock(waiting.person, now)
     if not tx.changes.end_waiting(change):
-        return None
+        return ()
     if waiting.version is not None:
-        before = tx.people.versions(known.id, waiting.source)
+        before = tx.versions.of([known.id], [waiting.source]).get((known.id, waiting.source), Versions())
         newest = max(waiting.version, before.presence or 0, before.faces or 0, *before.face.values())
-        tx.people.note_versions(known.id, waiting.source, Versions(newest, newest))
+        tx.versions.note([Counted(known.id, waiting.source, Versions(newest, newest))])
     wish = wish_of(Departed(known.id), known, {face.id: face.digest for face in known.faces}, Later())
     if wish is None:
-        tx.changes.close(change, "unchanged", known.revision)
-        return Recorded(change, "unchanged", known.revision)
-    return apply(tx, change, known, wish, now, room=room)
+        return ()
+    granted = Granted(known, wish)
+    rings = apply(tx, [granted], now, room=room)
+    tx.changes.close([Closing(change, "applied", granted.revision)])
+    return rings.get(known.id, ())

@@ -1,10 +1,11 @@
 """What operators do by hand: stop and start a library, deliver somebody again, fill a new library."""
 
+from syncsvc.flow.apply import RUNG_FOR, Ring
 from syncsvc.flow.house import House
-from syncsvc.flow.record import RUNG_FOR, Ring
 from syncsvc.model.errors import NotFoundError
 from syncsvc.model.people import LibraryName, PersonId
 from syncsvc.model.urgency import Urgency, rank
+from syncsvc.store.rows import Want
 
 
 def pause(house: House, name: LibraryName) -> bool:
@@ -34,15 +35,11 @@ def resync(house: House, person: PersonId) -> list[Ring]:
             receiving = [library for library in receiving if library in ever]
         verb = "replace" if known.faces else "delete"
         urgency = Urgency.REPAIR if known.faces else Urgency.DEPARTURE
-        written = tx.deliveries.want(
-            dict.fromkeys(receiving, verb),
-            person,
-            known.revision,
-            faces=len(known.faces),
-            rank=rank(urgency, now),
-            now=now,
-            rung_until=now + RUNG_FOR,
-        )
+        wants = [
+            Want(library, person, verb, known.revision, len(known.faces), rank(urgency, now), now + RUNG_FOR)
+            for library in receiving
+        ]
+        written = tx.deliveries.want(wants, now)
         for one in written:
             tx.deliveries.look_again(one.id, now)
     return [Ring(one.library, verb, (one.id,)) for one in written]

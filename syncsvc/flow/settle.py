@@ -16,7 +16,7 @@ from syncsvc.model.urgency import BREAKER_BASE, BREAKER_CAP, BREAKER_THRESHOLD
 from syncsvc.store import Transaction
 from syncsvc.store.attempts import Attempt
 from syncsvc.store.bindings import Became
-from syncsvc.store.rows import Claimed, Ending, Settlement
+from syncsvc.store.rows import ENDED, Claimed, Ending, Settlement
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,7 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
         ]
         for lost in tx.deliveries.settle(ends, now):
             tx.deliveries.look_again(lost, now)
+        tx.watches.look_at({each.claimed.person for _, each, ends in rows if ends.state in ENDED}, now)
         tx.attempts.log([_attempt(one.round, each, now) for one, each, _ in rows])
         judged = sorted(enumerate(finished), key=lambda pair: pair[1].round.library)
         return {place for place, one in judged if _judge_library(tx, one.round, one.done, now)}
@@ -149,7 +150,7 @@ def _forget_lost(tx: Transaction, person: PersonId, now: datetime) -> None:
     A transaction of its own, under the person's lock: of two libraries that settle at once the second sees both.
     """
     tx.people.lock(person, now)
-    if not tx.deliveries.in_doubt(person):
+    if not tx.deliveries.in_doubt([person]):
         tx.photos.forget_unused(tx.people.forget_lost(person))
 
 

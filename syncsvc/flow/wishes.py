@@ -6,7 +6,8 @@ from typing import assert_never
 
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Upserted
 from syncsvc.model.people import Digest, FaceId, Source
-from syncsvc.store.people import Known, Versions
+from syncsvc.store.people import Known
+from syncsvc.store.versions import Versions
 
 
 @dataclass(frozen=True, slots=True)

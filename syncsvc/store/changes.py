@@ -1,11 +1,13 @@
 """The inbox: what the outside told us, so that nothing is done twice."""
 
 import uuid
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, func, literal_column, select, update
 
 from syncsvc.model.people import PersonId, Revision
 from syncsvc.store.dialect import insert
@@ -32,46 +34,87 @@ class Entry:
     effective_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A change as it is heard; the same `source_id` from the same source is the same telling."""
+
+    source: str
+    source_id: str
+    kind: str
+    person: PersonId
+    version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    change: str
+    effect: str
+    revision: Revision | None
+    effective_at: datetime | None = None
+
+
+_CLOSE = (
+    update(changes)
+    .where(changes.c.id == bindparam("change", type_=changes.c.id.type))
+    .values(
+        effect=bindparam("to_effect", type_=changes.c.effect.type),
+        revision=bindparam("to_revision", type_=changes.c.revision.type),
+        effective_at=func.coalesce(bindparam("to_moment", type_=changes.c.effective_at.type), changes.c.effective_at),
+    )
+)
+
+
+@cache
+def _enter(dialect: str) -> Any:
+    entered = insert(dialect, changes).on_conflict_do_nothing(index_elements=["source", "source_id"])
+    return entered.returning(changes.c.id, changes.c.source, changes.c.source_id)
+
+
 class Changes:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def enter(
-        self, source: str, source_id: str, *, kind: str, person: PersonId, version: int | None, now: datetime
-    ) -> str | None:
-        """Remember a change; returns its id, or None where this source said it before."""
-        row = {
-            "id": uuid.uuid4().hex,
-            "source": source,
-            "source_id": source_id,
-            "kind": kind,
-            "person_id": person,
-            "version": version,
-            "received_at": now,
-            "effect": "unchanged",
-        }
-        statement = insert(self._connection.dialect.name, changes).values(row)
-        statement = statement.on_conflict_do_nothing(index_elements=["source", "source_id"]).returning(changes.c.id)
-        entered: str | None = self._connection.scalar(statement)
-        return entered
+    def enter(self, tellings: Sequence[Telling], now: datetime) -> dict[tuple[str, str], str]:
+        """Remember changes: the id of each by (source, source_id). Who is not in the answer was heard before."""
+        rows = [
+            {
+                "id": uuid.uuid4().hex,
+                "source": one.source,
+                "source_id": one.source_id,
+                "kind": one.kind,
+                "person_id": one.person,
+                "version": one.version,
+                "received_at": now,
+                "effect": "unchanged",
+            }
+            for one in sorted(set(tellings), key=lambda one: (one.source, one.source_id))
+        ]
+        entered = self._connection.execute(_enter(self._connection.dialect.name), rows) if rows else ()
+        return {(row.source, row.source_id): row.id for row in entered}
 
-    def close(self, change: str, effect: str, revision: Revision | None) -> None:
-        self._connection.execute(update(changes).where(changes.c.id == change).values(effect=effect, revision=revision))
+    def close(self, closings: Sequence[Closing]) -> None:
+        """What became of changes."""
+        if closings:
+            self._connection.execute(
+                _CLOSE,
+                [
+                    {
+                        "change": one.change,
+                        "to_effect": one.effect,
+                        "to_revision": one.revision,
+                        "to_moment": one.effective_at,
+                    }
+                    for one in closings
+                ],
+            )
 
-    def fetched(self, source: str, employee: str, person: PersonId, effect: str, revision: Revision | None) -> None:
-        """What was told of an employee, and waited until they were fetched, has this effect on this person."""
-        waited = (changes.c.person_id == employee) & (changes.c.source == source) & (changes.c.effect == "fetching")
-        closed = update(changes).where(waited).values(person_id=person, effect=effect, revision=revision)
-        self._connection.execute(closed)
-
-    def let_wait(self, change: str, effective_at: datetime) -> None:
-        """`close` says "waiting" of it as well."""
-        self._connection.execute(update(changes).where(changes.c.id == change).values(effective_at=effective_at))
-
-    def waiting_of(self, person: PersonId) -> list[Entry]:
-        """A person's departures whose moments have not come."""
-        mine = _IS_WAITING & (changes.c.person_id == person)
-        return [_entry(row) for row in self._connection.execute(select(changes).where(mine))]
+    def waiting_of(self, people: Collection[PersonId]) -> dict[PersonId, list[Entry]]:
+        """People's departures whose moments have not come; who has none is not in the answer."""
+        found: dict[PersonId, list[Entry]] = {}
+        mine = _IS_WAITING & changes.c.person_id.in_(list(people))
+        for row in self._connection.execute(select(changes).where(mine)) if people else ():
+            found.setdefault(PersonId(row.person_id), []).append(_entry(row))
+        return found
 
     def due(self, now: datetime, limit: int) -> list[str]:
         """Departures whose moments have come, the earliest first."""
@@ -83,10 +126,17 @@ class Changes:
         mine = _IS_WAITING & (changes.c.id == change)
         return self._connection.execute(update(changes).where(mine).values(effect="unchanged")).rowcount > 0
 
-    def cancel_waiting(self, person: PersonId) -> int:
-        """Call a person's waiting departures off; returns how many."""
-        mine = _IS_WAITING & (changes.c.person_id == person)
-        return self._connection.execute(update(changes).where(mine).values(effect="cancelled")).rowcount
+    def cancel(self, waiting: Collection[str]) -> None:
+        """Call waiting departures off."""
+        if waiting:
+            mine = _IS_WAITING & changes.c.id.in_(sorted(waiting))
+            self._connection.execute(update(changes).where(mine).values(effect="cancelled"))
+
+    def fetched(self, source: str, employee: str, person: PersonId, effect: str, revision: Revision | None) -> None:
+        """What was told of an employee, and waited until they were fetched, has this effect on this person."""
+        waited = (changes.c.person_id == employee) & (changes.c.source == source) & (changes.c.effect == "fetching")
+        closed = update(changes).where(waited).values(person_id=person, effect=effect, revision=revision)
+        self._connection.execute(closed)
 
     def said_before(self, source: str, source_id: str) -> Entry:
         """The earlier entry of a change that `enter` refused."""

@@ -1,7 +1,8 @@
 """The outbox: what each library is owed for each person. The row is the truth, the bell is only a bell."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -15,10 +16,10 @@ from sqlalchemy import (
     update,
 )
 
-from syncsvc.model.people import LibraryName, PersonId, Revision
+from syncsvc.model.people import LibraryName, PersonId
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import insert
-from syncsvc.store.rows import Claimed, Delivery, Ending, Owed, claimed, delivery
+from syncsvc.store.rows import Claimed, Delivery, Ending, Owed, Want, claimed, delivery
 from syncsvc.store.statements import BUSY, DUE, DUE_OF_A_KIND, IS_OPEN, LEASES, RING, SETTLE, SINCE_WHEN_IN_DOUBT, TAKE
 from syncsvc.store.tables import deliveries, faces, libraries, people
 
@@ -30,66 +31,40 @@ class Deliveries:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def want(
-        self,
-        owed: Mapping[LibraryName, str],
-        person: PersonId,
-        revision: Revision,
-        *,
-        faces: int,
-        rank: datetime,
-        now: datetime,
-        rung_until: datetime | None,
-        room: Mapping[LibraryName, int] | None = None,
-    ) -> list[Owed]:
-        """Each library is owed this revision of the person, by its verb.
-
-        They are marked as rung until `rung_until`, except where more than `room` of the library are rung or
-        under way already: another bell would only wait there, and less urgent than what comes after it.
+    def want(self, wants: Sequence[Want], now: datetime) -> list[Owed]:
+        """Each library is owed this revision of the person, by its verb; the bells of some are rung.
 
         A newer want takes the place of an older one. It reopens what was refused or exhausted, starts the
         count of attempts anew and never touches a lease: whoever is at work finishes, and then it is due.
         A doubt outlives it: the library is read first. Of two wants that are both owed the earlier rank stays;
         a deletion after a replacement that is still owed runs as a deletion, and leaves the rest due.
         """
-        if not owed:
+        if not wants:
             return []
         rows = [
             {
-                "library": library,
-                "person_id": person,
-                "wanted": revision,
-                "wanted_faces": faces,
+                "library": one.library,
+                "person_id": one.person,
+                "wanted": one.revision,
+                "wanted_faces": one.faces,
                 "wanted_at": now,
-                "verb": verb,
-                "rank": rank,
+                "verb": one.verb,
+                "rank": one.rank,
                 "state": "due",
                 "due_at": now,
-                "busy_until": _rung(library, rung_until, None if room is None else room.get(library), now),
+                "busy_until": one.rung_until,
             }
-            for library, verb in sorted(owed.items())
+            for one in sorted(wants, key=lambda one: (one.library, one.person))
         ]
-        statement = insert(self._connection.dialect.name, deliveries).values(rows)
-        new = statement.excluded
-        still_owed = IS_OPEN
-        values = {
-            "wanted": new.wanted,
-            "wanted_faces": new.wanted_faces,
-            "wanted_at": case((still_owed, _d.wanted_at), else_=new.wanted_at),
-            "verb": new.verb,
-            "rank": case((and_(still_owed, _d.rank < new.rank), _d.rank), else_=new.rank),
-            "state": case((or_(_d.state.in_(IN_DOUBT), _d.doubted_revision.is_not(None)), "doubtful"), else_="due"),
-            "due_at": new.due_at,
-            "busy_until": case((_d.leased_until.is_not(None), _d.busy_until), else_=new.busy_until),
-            "attempts": 0,
-            "reason": None,
-            "detail": None,
-            "face_id": None,
-        }
-        statement = statement.on_conflict_do_update(index_elements=["library", "person_id"], set_=values)
-        answer = self._connection.execute(statement.returning(_d.library, _d.id, _d.busy_until))
+        rung = {(one.library, one.person): one.rung_until for one in wants}
+        answer = self._connection.execute(_want(self._connection.dialect.name), rows)
         return [
-            Owed(LibraryName(row.library), row.id, rung=rung_until is not None and row.busy_until == rung_until)
+            Owed(
+                LibraryName(row.library),
+                PersonId(row.person_id),
+                row.id,
+                rung=row.busy_until is not None and row.busy_until == rung[row.library, row.person_id],
+            )
             for row in answer
         ]
 
@@ -197,6 +172,12 @@ class Deliveries:
         """How many are rung or leased at this moment."""
         return int(self._connection.scalar(BUSY, {"lib": library, "now": now}) or 0)
 
+    def busy_in(self, names: Collection[LibraryName], now: datetime) -> dict[LibraryName, int]:
+        """The same for several libraries in one question."""
+        mine = _d.library.in_(list(names)) & _d.busy_until.is_not(None) & (_d.busy_until > now)
+        counted = select(_d.library, func.count()).where(mine).group_by(_d.library)
+        return {LibraryName(name): count for name, count in self._connection.execute(counted)}
+
     def leased(self, library: LibraryName, now: datetime) -> int:
         """How many are under way at this moment."""
         mine = (_d.library == library) & _d.busy_until.is_not(None) & (_d.leased_until > now)
@@ -215,8 +196,8 @@ class Deliveries:
         )
         return self._connection.execute(dead.values(leased_until=until, busy_until=now, due_at=until)).rowcount
 
-    def exhaust(self, now: datetime) -> int:
-        """Close deliveries whose worker died on their last attempt; returns how many."""
+    def exhaust(self, now: datetime) -> list[PersonId]:
+        """Close deliveries whose worker died on their last attempt; returns whose they were."""
         lost = update(deliveries).where(
             _d.library.in_(select(libraries.c.name)),  # with the next line: found by what is busy, not by what is owed
             _d.busy_until.is_not(None),
@@ -227,7 +208,7 @@ class Deliveries:
             _d.leased_until <= now,
         )
         words = "the worker stopped in the middle of every attempt; look into its log, then `syncsvc person resync`"
-        return self._connection.execute(
+        closed = self._connection.scalars(
             lost.values(
                 state="exhausted",
                 reason="worker_lost",
@@ -239,13 +220,24 @@ class Deliveries:
                 doubted_revision=SINCE_WHEN_IN_DOUBT,
                 doubted_adds=_d.doubted_adds + _d.leased_faces,
             )
-        ).rowcount
+            ).returning(_d.person_id)
+        )
+        return [PersonId(person) for person in closed]
 
-    def in_doubt(self, person: PersonId) -> bool:
-        """Whether any library may hold more of the person than we were told: an errand is under way, or its
-        answer was lost."""
+    def in_doubt(self, people: Collection[PersonId]) -> set[PersonId]:
+        """Those of whom some library may hold more than we were told: an errand is under way, or its answer was
+        lost."""
         open_ = or_(_d.leased_until.is_not(None), _d.state == "doubtful", _d.doubted_revision.is_not(None))
-        return self._connection.scalar(select(_d.id).where(_d.person_id == person, open_).limit(1)) is not None
+        mine = select(_d.person_id).where(_d.person_id.in_(list(people)), open_).distinct()
+        return {PersonId(person) for person in self._connection.scalars(mine)} if people else set()
+
+    def ever_told(self, people: Collection[PersonId]) -> dict[PersonId, set[LibraryName]]:
+        """Which libraries were ever owed something of these people; nobody is missing from the answer."""
+        found: dict[PersonId, set[LibraryName]] = {person: set() for person in people}
+        mine = select(_d.person_id, _d.library).where(_d.person_id.in_(list(people)))
+        for person, library in self._connection.execute(mine) if people else ():
+            found[PersonId(person)].add(LibraryName(library))
+        return found
 
     def of_person(self, person: PersonId) -> list[Delivery]:
         rows = self._connection.execute(select(deliveries).where(_d.person_id == person).order_by(_d.library))
@@ -273,13 +265,28 @@ class Deliveries:
         return {LibraryName(library): since for library, since in self._connection.execute(oldest)}
 
 
-def _rung(library: LibraryName, until: datetime | None, room: int | None, now: datetime) -> Any:
-    """When a new want stops being rung; None where it is not rung at all."""
-    if until is None or room is None:
-        return literal(until, _d.busy_until.type)
-    other = deliveries.alias()
-    busy = select(func.count()).where(other.c.library == library, other.c.busy_until > now).scalar_subquery()
-    return case((busy < room, literal(until, _d.busy_until.type)), else_=None)
+@cache
+def _want(dialect: str) -> Any:
+    """Built once: it runs for every change and every library."""
+    statement = insert(dialect, deliveries)
+    new, still_owed = statement.excluded, IS_OPEN
+    in_doubt = or_(*(_d.state == state for state in IN_DOUBT), _d.doubted_revision.is_not(None))
+    values = {
+        "wanted": new.wanted,
+        "wanted_faces": new.wanted_faces,
+        "wanted_at": case((still_owed, _d.wanted_at), else_=new.wanted_at),
+        "verb": new.verb,
+        "rank": case((and_(still_owed, _d.rank < new.rank), _d.rank), else_=new.rank),
+        "state": case((in_doubt, "doubtful"), else_="due"),
+        "due_at": new.due_at,
+        "busy_until": case((_d.leased_until.is_not(None), _d.busy_until), else_=new.busy_until),
+        "attempts": 0,
+        "reason": None,
+        "detail": None,
+        "face_id": None,
+    }
+    statement = statement.on_conflict_do_update(index_elements=["library", "person_id"], set_=values)
+    return statement.returning(_d.library, _d.person_id, _d.id, _d.busy_until)
 
 
 def _ending(one: Ending, now: datetime) -> dict[str, object]:

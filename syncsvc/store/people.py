@@ -1,17 +1,18 @@
 """Canonical people and the faces they should have."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
 
 from syncsvc.model.keys import person_key
 from syncsvc.model.people import Digest, Face, FaceId, Person, PersonId, Revision
 from syncsvc.store.dialect import insert
 from syncsvc.store.photos import key_id, unseal
-from syncsvc.store.tables import faces, lost_faces, people, photos, versions
+from syncsvc.store.tables import faces, lost_faces, people, photos
 from syncsvc.store.vault import KEY_ID_LENGTH, Vault
 
 
@@ -23,16 +24,28 @@ class Known:
     revision: Revision
     departed_at: datetime | None
     faces: tuple[Face, ...]
+    sealed_name: bytes | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Versions:
-    """How far one source has counted the changes of a person: of whether they are there, of all their faces
-    together, and of single faces that changed after that."""
+class Amended:
+    """A person's next revision. `name` None leaves the stored one, except that a departure forgets it."""
 
-    presence: int | None = None
-    faces: int | None = None
-    face: Mapping[FaceId, int] = field(default_factory=dict)
+    before: Known
+    revision: Revision
+    departed: bool
+    name: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRow:
+    """One face of a person. `origin` is the SHA-256 of the bytes that the picture came as, where that is known."""
+
+    person: PersonId
+    face: FaceId
+    digest: Digest
+    revision: Revision
+    origin: Digest | None = None
 
 
 def _of(table: Table, *, pictures: bool) -> Select[Any]:
@@ -49,6 +62,21 @@ _ORIGINS = (
 )
 _LOST, _LOST_PICTURES = _of(lost_faces, pictures=False), _of(lost_faces, pictures=True)
 
+_DROP = delete(faces).where(
+    faces.c.person_id == bindparam("who", type_=faces.c.person_id.type),
+    faces.c.face_id == bindparam("which", type_=faces.c.face_id.type),
+)
+_AMEND = (
+    update(people)
+    .where(people.c.id == bindparam("who", type_=people.c.id.type))
+    .values(
+        revision=bindparam("to_revision", type_=people.c.revision.type),
+        changed_at=bindparam("now", type_=people.c.changed_at.type),
+        departed_at=bindparam("to_departed", type_=people.c.departed_at.type),
+        sealed_name=bindparam("to_name", type_=people.c.sealed_name.type),
+    )
+)
+
 
 class People:
     def __init__(self, connection: Connection, vault: Vault) -> None:
@@ -60,22 +88,30 @@ class People:
 
         A person nobody knew is created at revision 0, with no faces.
         """
-        fresh = {"id": person, "key": person_key(person), "revision": 0, "changed_at": now}
-        # DO UPDATE and not DO NOTHING: it takes the row's lock whether or not the row was there.
-        taken = insert(self._connection.dialect.name, people).values(fresh)
-        taken = taken.on_conflict_do_update(index_elements=["id"], set_={"id": taken.excluded.id})
-        row = self._connection.execute(taken.returning(people)).one()
-        return Known(person, row.revision, row.departed_at, self._faces(person))
+        return self.lock_all([person], now)[person]
+
+    def lock_all(self, people: Collection[PersonId], now: datetime) -> dict[PersonId, Known]:
+        """The same for several, always in the order of their ids: two that lock several do not stand in each
+        other's way."""
+        ids = sorted(set(people))
+        rows = [{"id": person, "key": person_key(person), "revision": 0, "changed_at": now} for person in ids]
+        taken = {row.id: row for row in self._connection.execute(_lock(self._connection.dialect.name), rows)}
+        faces = self._read(_FACES, ids, pictures=False)
+        return {
+            person: Known(person, row.revision, row.departed_at, faces[person], row.sealed_name)
+            for person, row in ((person, taken[person]) for person in ids)
+        }
 
     def get(self, person: PersonId) -> Known | None:
         row = self._connection.execute(select(people).where(people.c.id == person)).one_or_none()
         if row is None:
             return None
-        return Known(person, row.revision, row.departed_at, self._faces(person))
+        return Known(person, row.revision, row.departed_at, self._faces(person), row.sealed_name)
 
-    def name(self, person: PersonId) -> str | None:
-        sealed = self._connection.scalar(select(people.c.sealed_name).where(people.c.id == person))
-        return self._vault.open(sealed, purpose="name", about=person).decode() if sealed else None
+    def name(self, known: Known) -> str | None:
+        """Raises VaultError where no configured key opens it."""
+        sealed = known.sealed_name
+        return self._vault.open(sealed, purpose="name", about=known.id).decode() if sealed else None
 
     def reseal_names(self, limit: int) -> int:
         """Seal up to `limit` names anew that were sealed with an older key; returns how many were found so."""
@@ -89,58 +125,14 @@ class People:
             self._connection.execute(update(people).where(same).values(sealed_name=sealed))
         return len(rows)
 
-    def amend(
-        self,
-        person: PersonId,
-        revision: Revision,
-        now: datetime,
-        *,
-        departed: bool,
-        name: str | None,
-    ) -> None:
-        """Write the next revision. `name` None leaves the stored one, except that a departure forgets it."""
-        values: dict[str, object] = {"revision": revision, "changed_at": now, "departed_at": now if departed else None}
-        if departed:
-            values["sealed_name"] = None
-        elif name is not None:
-            values["sealed_name"] = self._vault.seal(name.encode(), purpose="name", about=person)
-        self._connection.execute(update(people).where(people.c.id == person).values(values))
+    def amend(self, amended: Sequence[Amended], now: datetime) -> None:
+        """Write people's next revisions; they are locked."""
+        if amended:
+            self._connection.execute(_AMEND, [self._amended(one, now) for one in amended])
 
-    def versions(self, person: PersonId, source: str) -> Versions:
-        mine = (versions.c.person_id == person) & (versions.c.source == source)
-        rows = self._connection.execute(select(versions).where(mine)).all()
-        whole = {row.part: row.version for row in rows if row.part != "face"}
-        single = {FaceId(row.face_id): row.version for row in rows if row.part == "face"}
-        return Versions(whole.get("presence"), whole.get("faces"), single)
-
-    def note_versions(self, person: PersonId, source: str, told: Versions, *, left: Collection[FaceId] = ()) -> None:
-        """Write how far the source has counted; what `told` does not mention stays.
-
-        A count of all faces ends those of single faces that it has passed, and of the faces in `left`.
-        """
-        parts = {("face", face): version for face, version in told.face.items()}
-        whole = {("presence", FaceId("")): told.presence, ("faces", FaceId("")): told.faces}
-        parts |= {part: version for part, version in whole.items() if version is not None}
-        rows = [
-            {"person_id": person, "source": source, "part": part, "face_id": face, "version": version}
-            for (part, face), version in parts.items()
-        ]
-        statement = insert(self._connection.dialect.name, versions).values(rows)
-        key, later = ["person_id", "source", "part", "face_id"], {"version": statement.excluded.version}
-        self._connection.execute(statement.on_conflict_do_update(index_elements=key, set_=later))
-        if told.faces is not None:
-            mine = and_(versions.c.person_id == person, versions.c.source == source, versions.c.part == "face")
-            ended = or_(versions.c.version <= told.faces, versions.c.face_id.in_(list(left)))
-            self._connection.execute(delete(versions).where(mine, ended))
-
-    def set_face(
-        self, person: PersonId, face: FaceId, digest: Digest, revision: Revision, *, origin: Digest | None = None
-    ) -> None:
-        """`origin` is the SHA-256 of the bytes that the picture came as, where that is known."""
-        changed = {"digest": digest, "revision": revision, "origin": origin}
-        row = {"person_id": person, "face_id": face, **changed}
-        statement = insert(self._connection.dialect.name, faces).values(row)
-        self._connection.execute(statement.on_conflict_do_update(index_elements=["person_id", "face_id"], set_=changed))
+    def set_faces(self, rows: Sequence[FaceRow]) -> None:
+        if rows:
+            self._connection.execute(_set_face(self._connection.dialect.name), [_face(row) for row in rows])
 
     def origins(self, people: Collection[PersonId]) -> dict[PersonId, dict[FaceId, Digest]]:
         """What these people's faces were made from: the SHA-256 of the bytes as they came; one query for all.
@@ -154,10 +146,9 @@ class People:
             found[PersonId(row.person_id)][FaceId(row.face_id)] = Digest(row.origin)
         return found
 
-    def drop_faces(self, person: PersonId, gone: Sequence[FaceId]) -> None:
+    def drop_faces(self, gone: Sequence[tuple[PersonId, FaceId]]) -> None:
         if gone:
-            mine = faces.c.person_id == person
-            self._connection.execute(delete(faces).where(mine, faces.c.face_id.in_(gone)))
+            self._connection.execute(_DROP, [{"who": person, "which": face} for person, face in gone])
 
     def wanted(self, people: dict[PersonId, Revision], *, pictures: bool) -> dict[PersonId, Person]:
         """People as every library should know them; someone without faces is there, empty.
@@ -171,12 +162,11 @@ class People:
         """Pictures that these people no longer have, and of which an add may have been under way."""
         return self._read(_LOST_PICTURES if pictures else _LOST, people, pictures=pictures)
 
-    def remember_lost(self, person: PersonId, gone: Sequence[Face]) -> None:
+    def remember_lost(self, gone: Sequence[tuple[PersonId, Face]]) -> None:
         """Keep pictures that are wanted no more until it is certain that no library holds them."""
-        rows = [{"person_id": person, "face_id": face.id, "digest": face.digest} for face in gone]
-        self._connection.execute(
-            insert(self._connection.dialect.name, lost_faces).values(rows).on_conflict_do_nothing()
-        )
+        if gone:
+            rows = [{"person_id": person, "face_id": face.id, "digest": face.digest} for person, face in gone]
+            self._connection.execute(insert(self._connection.dialect.name, lost_faces).on_conflict_do_nothing(), rows)
 
     def forget_lost(self, person: PersonId) -> set[Digest]:
         """It is certain now; returns the digests of what need not be kept any longer."""
@@ -192,6 +182,45 @@ class People:
             found[PersonId(row.person_id)].append(Face(FaceId(row.face_id), Digest(row.digest), source))
         return {person: tuple(mine) for person, mine in found.items()}
 
+    def _amended(self, one: Amended, now: datetime) -> dict[str, object]:
+        sealed = one.before.sealed_name
+        if one.departed:
+            sealed = None
+        elif one.name is not None:
+            sealed = self._vault.seal(one.name.encode(), purpose="name", about=one.before.id)
+        return {
+            "who": one.before.id,
+            "to_revision": one.revision,
+            "now": now,
+            "to_departed": now if one.departed else None,
+            "to_name": sealed,
+        }
+
     def _faces(self, person: PersonId) -> tuple[Face, ...]:
         mine = select(faces.c.face_id, faces.c.digest).where(faces.c.person_id == person).order_by(faces.c.face_id)
         return tuple(Face(FaceId(row.face_id), Digest(row.digest)) for row in self._connection.execute(mine))
+
+
+def _face(row: FaceRow) -> dict[str, object]:
+    return {
+        "person_id": row.person,
+        "face_id": row.face,
+        "digest": row.digest,
+        "revision": row.revision,
+        "origin": row.origin,
+    }
+
+
+@cache
+def _lock(dialect: str) -> Any:
+    # DO UPDATE and not DO NOTHING: it takes the row's lock whether or not the row was there.
+    taken = insert(dialect, people)
+    taken = taken.on_conflict_do_update(index_elements=["id"], set_={"id": taken.excluded.id})
+    return taken.returning(people.c.id, people.c.revision, people.c.departed_at, people.c.sealed_name)
+
+
+@cache
+def _set_face(dialect: str) -> Any:
+    statement = insert(dialect, faces)
+    changed = {name: statement.excluded[name] for name in ("digest", "revision", "origin")}
+    return statement.on_conflict_do_update(index_elements=["person_id", "face_id"], set_=changed)

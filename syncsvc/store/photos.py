@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, case, delete, exists, func, or_, select
@@ -15,6 +16,16 @@ from syncsvc.store.vault import KEY_ID_LENGTH, Vault
 key_id = func.substr(photos.c.sealed, 1, KEY_ID_LENGTH)
 
 
+@cache
+def _keep(dialect: str, known: tuple[bytes, ...]) -> Any:
+    statement = insert(dialect, photos)
+    # An update, not nothing: it locks the row against a sweep that finds it unused at this moment.
+    opens = or_(*(key_id == key for key in known))  # not IN: one of a length to come cannot run for many rows at once
+    kept = case((opens, photos.c.sealed), else_=statement.excluded.sealed)
+    values = {"stored_at": statement.excluded.stored_at, "sealed": kept}
+    return statement.on_conflict_do_update(index_elements=["digest"], set_=values)
+
+
 class Photos:
     def __init__(self, connection: Connection, vault: Vault) -> None:
         self._connection = connection
@@ -22,37 +33,33 @@ class Photos:
 
     def keep(self, source: Source, now: datetime) -> Digest:
         """Store a picture once; returns its digest. A copy whose key is gone gives way to the one that came."""
-        digest = source.digest
+        self.keep_all([source], now)
+        return source.digest
+
+    def keep_all(self, sources: Iterable[Source], now: datetime) -> None:
+        """The same for several, which are locked in the order of their digests."""
+        every = sorted({source.digest: source for source in sources}.items())
+        if every:
+            rows = [self._row(digest, source, now) for digest, source in every]
+            self._connection.execute(_keep(self._connection.dialect.name, self._vault.known), rows)
+
+    def _row(self, digest: Digest, source: Source, now: datetime) -> dict[str, object]:
         match source:
             case Photo():
-                plain, kind, media_type, sides = (
-                    source.content,
-                    "photo",
-                    source.media_type,
-                    (source.width, source.height),
-                )
+                plain, kind, media_type = source.content, "photo", source.media_type
+                width, height = source.width, source.height
             case Feature():
-                plain, kind, media_type, sides = (
-                    json.dumps(source.values).encode(),
-                    "feature",
-                    "application/json",
-                    (0, 0),
-                )
-        row = {
+                plain, kind, media_type = json.dumps(source.values).encode(), "feature", "application/json"
+                width, height = 0, 0
+        return {
             "digest": digest,
             "kind": kind,
             "media_type": media_type,
-            "width": sides[0],
-            "height": sides[1],
+            "width": width,
+            "height": height,
             "sealed": self._vault.seal(plain, purpose="photo", about=digest),
             "stored_at": now,
         }
-        statement = insert(self._connection.dialect.name, photos).values(row)
-        # An update, not nothing: it locks the row against a sweep that finds it unused at this moment.
-        opens = key_id.in_(self._vault.known)
-        values = {"stored_at": now, "sealed": case((opens, photos.c.sealed), else_=statement.excluded.sealed)}
-        self._connection.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=values))
-        return digest
 
     def locked_away(self, digests: Iterable[Digest]) -> set[Digest]:
         """Those of `digests` whose stored copies were sealed with a key that is gone."""

@@ -9,14 +9,30 @@ from sqlalchemy import Row
 from syncsvc.model.people import FaceId, LibraryName, PersonId, Revision
 from syncsvc.model.report import Doubt
 
+ENDED = ("synced", "refused", "exhausted")  # the states in which nobody is at work any more
+
 
 @dataclass(frozen=True, slots=True)
 class Owed:
     """A delivery that has just been written down; `rung`: the bell is to be rung for it."""
 
     library: LibraryName
+    person: PersonId
     id: int
     rung: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a library is to be owed. `rung_until`: its bell is about to be rung, and trusted until then."""
+
+    library: LibraryName
+    person: PersonId
+    verb: str
+    revision: Revision
+    faces: int
+    rank: datetime
+    rung_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

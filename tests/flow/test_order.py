@@ -7,6 +7,7 @@ import pytest
 from syncsvc.flow.record import Recorded, record
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
 from tests.flow.stage import ALICE, LEFT, RIGHT, Stage
+from tests.store.ground import name_of
 from tests.vendors.photos import draw
 
 BOTH = ((LEFT, draw(1)), (RIGHT, draw(2)))
@@ -63,7 +64,7 @@ def test_a_departure_between_two_hires_is_past_in_any_order(stage: Stage, order:
 
     assert (faces(stage), departed(stage), stage.stored_pictures()) == ({}, False, set())
     with stage.house.store.reading() as tx:
-        assert tx.people.name(ALICE) == "Ada L."
+        assert name_of(tx, ALICE) == "Ada L."
 
 
 def test_faces_that_come_after_a_later_name_are_not_lost(stage: Stage) -> None:
@@ -73,7 +74,7 @@ def test_faces_that_come_after_a_later_name_are_not_lost(stage: Stage) -> None:
 
     assert faces(stage) == {LEFT: draw(1).digest, RIGHT: draw(2).digest}
     with stage.house.store.reading() as tx:
-        assert tx.people.name(ALICE) == "Ada Lovelace"
+        assert name_of(tx, ALICE) == "Ada Lovelace"
 
 
 def test_a_deletion_that_overtakes_the_hire_takes_its_face_and_no_other(stage: Stage) -> None:

@@ -13,6 +13,7 @@ from syncsvc.model.urgency import Urgency, rank
 from syncsvc.store.deliveries import Deliveries
 from syncsvc.store.people import Known
 from tests.flow.stage import ALICE, BOB, GATE, LEFT, RIGHT, Stage, once
+from tests.store.ground import name_of
 from tests.vendors.photos import draw
 
 
@@ -123,7 +124,7 @@ def test_a_departure_leaves_nothing_but_a_tombstone(stage: Stage) -> None:
     assert stage.stored_pictures() == set()
     assert (row.verb, row.rank, row.wanted_faces) == ("delete", rank(Urgency.DEPARTURE, stage.clock()), 0)
     with stage.house.store.reading() as tx:
-        assert tx.people.name(ALICE) is None
+        assert name_of(tx, ALICE) is None
 
 
 def test_a_departure_is_owed_only_where_the_person_was_ever_known(stage: Stage) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 from sqlalchemy import select
 
-from syncsvc.model.people import FaceId, LibraryName, PersonId, Photo, Revision
+from syncsvc.model.people import Digest, FaceId, LibraryName, PersonId, Photo, Revision
 from syncsvc.model.report import Doubt
 from syncsvc.model.urgency import Urgency, rank
-from syncsvc.store import Store
-from syncsvc.store.rows import Claimed, Ending, Settlement
+from syncsvc.store import Store, Transaction
+from syncsvc.store.changes import Telling
+from syncsvc.store.people import Amended, FaceRow
+from syncsvc.store.rows import Claimed, Ending, Settlement, Want
 from syncsvc.store.tables import deliveries
 from tests.conftest import MovableClock
 
@@ -23,6 +25,33 @@ LEASE = timedelta(seconds=45)
 def photo(number: int) -> Photo:
     """Bytes that no picture has, but that everybody recognises when they turn up where they should not."""
     return Photo(b"CANARY-PICTURE-%d-" % number + bytes(64), "image/jpeg", 300, 300)
+
+
+def set_face(
+    tx: Transaction, person: PersonId, face: FaceId, digest: Digest, revision: Revision, *, origin: Digest | None = None
+) -> None:
+    tx.people.set_faces([FaceRow(person, face, digest, revision, origin)])
+
+
+def amend(
+    tx: Transaction, person: PersonId, revision: Revision, now: datetime, *, departed: bool, name: str | None
+) -> None:
+    before = tx.people.get(person)
+    assert before is not None
+    tx.people.amend([Amended(before, revision, departed, name)], now)
+
+
+def name_of(tx: Transaction, person: PersonId) -> str | None:
+    known = tx.people.get(person)
+    assert known is not None
+    return tx.people.name(known)
+
+
+def enter(
+    tx: Transaction, source: str, source_id: str, *, kind: str, person: PersonId, version: int | None, now: datetime
+) -> str | None:
+    """The change's id, None where it was heard before."""
+    return tx.changes.enter([Telling(source, source_id, kind, person, version)], now).get((source, source_id))
 
 
 class Table:
@@ -49,15 +78,9 @@ class Table:
     ) -> int:
         with self.store.transaction() as tx:
             tx.people.lock(person, self.clock())
-            (owed,) = tx.deliveries.want(
-                {library: verb},
-                person,
-                Revision(revision),
-                faces=faces,
-                rank=rank(urgency, self.clock()),
-                now=self.clock(),
-                rung_until=rung_until,
-            )
+            place = rank(urgency, self.clock())
+            want = Want(library, person, verb, Revision(revision), faces, place, rung_until)
+            (owed,) = tx.deliveries.want([want], self.clock())
         return owed.id
 
     def claim(self, *ids: int, lease: str | None = None, library: LibraryName = GATE) -> list[Claimed]:

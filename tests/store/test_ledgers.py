@@ -11,8 +11,10 @@ from syncsvc.model.situations import Finding, Situation
 from syncsvc.store import Store
 from syncsvc.store.attempts import Attempt
 from syncsvc.store.bindings import Became
+from syncsvc.store.changes import Closing
 from syncsvc.store.tables import bindings as bindings_table
 from tests.conftest import MovableClock
+from tests.store import ground
 from tests.store.ground import ALICE, BOB, GATE, LEFT, RIGHT, YARD, Table
 
 ONE = HeldFace(VendorFaceId("v1"), VendorImageId("i1"), LEFT, Digest("d1"))
@@ -95,12 +97,12 @@ def test_only_what_was_read_counts_as_verified(store: Store, clock: MovableClock
 def test_what_a_source_says_twice_is_entered_once(store: Store, clock: MovableClock) -> None:
     def enter(source: str, source_id: str) -> str | None:
         with store.transaction() as tx:
-            return tx.changes.enter(source, source_id, kind="person.departed", person=ALICE, version=3, now=clock())
+            return ground.enter(tx, source, source_id, kind="person.departed", person=ALICE, version=3, now=clock())
 
     first = enter("hr", "1")
     with store.transaction() as tx:
         assert first is not None
-        tx.changes.close(first, "applied", None)
+        tx.changes.close([Closing(first, "applied", None)])
 
     assert enter("hr", "1") is None
     assert enter("hr", "2") is not None
@@ -115,7 +117,7 @@ def test_what_a_source_says_twice_is_entered_once(store: Store, clock: MovableCl
 def test_of_many_who_say_the_same_at_once_one_is_entered(store: Store, clock: MovableClock) -> None:
     def enter(_: int) -> str | None:
         with store.transaction() as tx:
-            return tx.changes.enter("hr", "same", kind="person.departed", person=ALICE, version=None, now=clock())
+            return ground.enter(tx, "hr", "same", kind="person.departed", person=ALICE, version=None, now=clock())
 
     with ThreadPoolExecutor(6) as pool:
         entered = [one for one in pool.map(enter, range(12)) if one is not None]

@@ -14,7 +14,7 @@ from syncsvc.store.tables import people as people_table
 from syncsvc.store.tables import photos as photos_table
 from syncsvc.store.vault import Vault, VaultError
 from tests.conftest import PHOTO_KEY, MovableClock
-from tests.store.ground import ALICE, BOB, LEFT, RIGHT, photo
+from tests.store.ground import ALICE, BOB, LEFT, RIGHT, amend, name_of, photo, set_face
 
 NAME = "Ada 三 Canary-Lovelace"
 
@@ -37,10 +37,10 @@ def test_somebody_nobody_knew_starts_at_revision_0_without_faces(store: Store, c
 def test_a_revision_is_remembered_with_its_name(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
-        tx.people.amend(ALICE, Revision(2), clock(), departed=False, name=None)
+        amend(tx, ALICE, Revision(1), clock(), departed=False, name=NAME)
+        amend(tx, ALICE, Revision(2), clock(), departed=False, name=None)
 
-        known, name = tx.people.lock(ALICE, clock()), tx.people.name(ALICE)
+        known, name = tx.people.lock(ALICE, clock()), name_of(tx, ALICE)
 
     assert (known.revision, name) == (2, NAME)
 
@@ -48,10 +48,10 @@ def test_a_revision_is_remembered_with_its_name(store: Store, clock: MovableCloc
 def test_a_departure_forgets_the_name(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
-        tx.people.amend(ALICE, Revision(2), clock(), departed=True, name=None)
+        amend(tx, ALICE, Revision(1), clock(), departed=False, name=NAME)
+        amend(tx, ALICE, Revision(2), clock(), departed=True, name=None)
 
-        assert tx.people.name(ALICE) is None
+        assert name_of(tx, ALICE) is None
         assert tx.people.lock(ALICE, clock()).departed_at == clock()
         sealed = tx._connection.scalar(select(people_table.c.sealed_name))
 
@@ -64,7 +64,7 @@ def test_two_changes_of_one_person_wait_for_each_other(store: Store, clock: Mova
             with store.transaction() as tx:
                 known = tx.people.lock(ALICE, clock())
                 revision = Revision(known.revision + 1)
-                tx.people.amend(ALICE, revision, clock(), departed=False, name=None)
+                amend(tx, ALICE, revision, clock(), departed=False, name=None)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
@@ -80,8 +80,8 @@ def test_wanted_people_come_with_their_pictures_or_without(store: Store, clock: 
     with store.transaction() as tx:
         for person in (ALICE, BOB):
             tx.people.lock(person, clock())
-        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
-        tx.people.set_face(ALICE, RIGHT, tx.photos.keep(feature, clock()), Revision(1))
+        set_face(tx, ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
+        set_face(tx, ALICE, RIGHT, tx.photos.keep(feature, clock()), Revision(1))
 
         full = tx.people.wanted({ALICE: Revision(3), BOB: Revision(1)}, pictures=True)
         bare = tx.people.wanted({ALICE: Revision(3), BOB: Revision(1)}, pictures=False)
@@ -98,12 +98,12 @@ def test_faces_know_the_bytes_that_their_pictures_came_as(store: Store, clock: M
     with store.transaction() as tx:
         for person in (ALICE, BOB):
             tx.people.lock(person, clock())
-        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=first)
-        tx.people.set_face(ALICE, RIGHT, tx.photos.keep(photo(2), clock()), Revision(1))
-        tx.people.set_face(BOB, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=second)
+        set_face(tx, ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=first)
+        set_face(tx, ALICE, RIGHT, tx.photos.keep(photo(2), clock()), Revision(1))
+        set_face(tx, BOB, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=second)
 
         asked = tx.people.origins([ALICE, PersonId("nobody")])
-        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(3), clock()), Revision(2))
+        set_face(tx, ALICE, LEFT, tx.photos.keep(photo(3), clock()), Revision(2))
         changed = tx.people.origins([ALICE, BOB])
 
     assert asked == {ALICE: {LEFT: first}, "nobody": {}}
@@ -113,7 +113,7 @@ def test_faces_know_the_bytes_that_their_pictures_came_as(store: Store, clock: M
 def test_a_face_whose_picture_nobody_can_open_has_to_be_told_anew(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=Digest("a" * 64))
+        set_face(tx, ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1), origin=Digest("a" * 64))
     other = Store(store.url, Vault([bytes(32)]))
 
     with other.reading() as tx:
@@ -149,8 +149,8 @@ def test_nothing_in_the_database_shows_a_picture_or_a_name(store: Store, clock: 
     feature = Feature((0.123456789,) * 512)
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
-        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
+        amend(tx, ALICE, Revision(1), clock(), departed=False, name=NAME)
+        set_face(tx, ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
         tx.photos.keep(feature, clock())
 
     if store.engine.dialect.name == "sqlite":
@@ -170,11 +170,11 @@ def test_a_photo_is_forgotten_when_no_face_needs_it(store: Store, clock: Movable
     with store.transaction() as tx:
         for person in (ALICE, BOB):
             tx.people.lock(person, clock())
-            tx.people.set_face(person, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
-        tx.people.drop_faces(ALICE, [LEFT])
+            set_face(tx, person, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
+        tx.people.drop_faces([(ALICE, LEFT)])
         assert tx.photos.forget_unused([photo(1).digest]) == 0
 
-        tx.people.drop_faces(BOB, [LEFT])
+        tx.people.drop_faces([(BOB, LEFT)])
         assert tx.photos.forget_unused([photo(1).digest]) == 1
 
     assert stored(store) == []
@@ -183,11 +183,11 @@ def test_a_photo_is_forgotten_when_no_face_needs_it(store: Store, clock: Movable
 def test_a_photo_of_a_lost_face_stays_until_that_is_forgotten(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
+        set_face(tx, ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
         (face,) = tx.people.lock(ALICE, clock()).faces
-        tx.people.remember_lost(ALICE, [face])
-        tx.people.remember_lost(ALICE, [face])
-        tx.people.drop_faces(ALICE, [LEFT])
+        tx.people.remember_lost([(ALICE, face)])
+        tx.people.remember_lost([(ALICE, face)])
+        tx.people.drop_faces([(ALICE, LEFT)])
         assert tx.photos.forget_unused([photo(1).digest]) == 0
         (lost,) = tx.people.lost([ALICE, BOB], pictures=True)[ALICE]
 
@@ -207,9 +207,9 @@ def test_a_photo_that_somebody_gets_while_another_loses_it_stays(store: Store, c
         start.wait()
         for number in range(25):
             with store.transaction() as tx:
-                tx.people.set_face(person, LEFT, tx.photos.keep(photo(1), clock()), Revision(number))
+                set_face(tx, person, LEFT, tx.photos.keep(photo(1), clock()), Revision(number))
             with store.transaction() as tx:
-                tx.people.drop_faces(person, [LEFT])
+                tx.people.drop_faces([(person, LEFT)])
                 tx.photos.forget_unused([photo(1).digest])
 
     with ThreadPoolExecutor(2) as pool:
@@ -240,7 +240,7 @@ def test_rotation_seals_anew_until_nothing_needs_the_old_key(store: Store, clock
 def test_rotation_seals_names_anew_as_well(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
+        amend(tx, ALICE, Revision(1), clock(), departed=False, name=NAME)
         tx.people.lock(BOB, clock())
     new = bytes([9]) * 32
     rotated = Store(store.url, Vault([new, PHOTO_KEY]))
@@ -251,7 +251,7 @@ def test_rotation_seals_names_anew_as_well(store: Store, clock: MovableClock) ->
 
     only_new = Store(store.url, Vault([new]))
     with only_new.reading() as tx:
-        assert tx.people.name(ALICE) == NAME
+        assert name_of(tx, ALICE) == NAME
     only_new.close()
     assert resealed == [1, 0]
 
@@ -270,7 +270,7 @@ def test_instants_come_back_as_they_went_in(store: Store, clock: MovableClock) -
     clock.now += timedelta(microseconds=123456)
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), departed=True, name=None)
+        amend(tx, ALICE, Revision(1), clock(), departed=True, name=None)
 
     with store.reading() as tx:
         known = tx.people.get(ALICE)
@@ -286,7 +286,7 @@ def test_a_name_that_is_forgotten_while_it_is_sealed_anew_does_not_come_back(
 ) -> None:
     with store.transaction() as tx:
         tx.people.lock(ALICE, clock())
-        tx.people.amend(ALICE, Revision(1), clock(), departed=False, name=NAME)
+        amend(tx, ALICE, Revision(1), clock(), departed=False, name=NAME)
     vault = Vault([bytes([9]) * 32, PHOTO_KEY])
     rotated = Store(store.url, vault)
     seal = vault.seal
@@ -294,12 +294,12 @@ def test_a_name_that_is_forgotten_while_it_is_sealed_anew_does_not_come_back(
     with rotated.transaction() as tx:
 
         def meanwhile(plain: bytes, *, purpose: str, about: str) -> bytes:
-            tx.people.amend(ALICE, Revision(2), clock(), departed=True, name=None)
+            amend(tx, ALICE, Revision(2), clock(), departed=True, name=None)
             return seal(plain, purpose=purpose, about=about)
 
         monkeypatch.setattr(vault, "seal", meanwhile)
         tx.people.reseal_names(10)
-        assert tx.people.name(ALICE) is None
+        assert name_of(tx, ALICE) is None
     rotated.close()
 
 

@@ -11,10 +11,11 @@ from sqlalchemy import event, insert, text
 
 from syncsvc.model.people import PersonId, Revision
 from syncsvc.store import Store, Transaction
-from syncsvc.store.tables import bindings, deliveries, faces, people, photos
+from syncsvc.store.rows import Want
+from syncsvc.store.tables import bindings, changes, deliveries, faces, people, photos
 from syncsvc.store.vault import VaultError
 from tests.conftest import MovableClock
-from tests.store.ground import ALICE, GATE, LEASE, LEFT, YARD, Table
+from tests.store.ground import ALICE, GATE, LEASE, LEFT, YARD, Table, enter
 
 ROWS = 4000
 ASKS: dict[str, Callable[[Transaction, MovableClock], Any]] = {
@@ -29,23 +30,25 @@ ASKS: dict[str, Callable[[Transaction, MovableClock], Any]] = {
     "unsettled": lambda tx, _: tx.deliveries.unsettled(),
     "oldest_wait": lambda tx, _: tx.deliveries.oldest_wait(),
     "of_person": lambda tx, _: tx.deliveries.of_person(PersonId("person-7")),
-    "in_doubt": lambda tx, _: tx.deliveries.in_doubt(PersonId("person-7")),
+    "in_doubt": lambda tx, _: tx.deliveries.in_doubt([PersonId("person-7")]),
+    "ever_told": lambda tx, _: tx.deliveries.ever_told([PersonId("person-7"), PersonId("person-8")]),
+    "busy_in": lambda tx, clock: tx.deliveries.busy_in([GATE, YARD], clock()),
     "want": lambda tx, clock: tx.deliveries.want(
-        {GATE: "replace", YARD: "replace"},
-        PersonId("person-7"),
-        Revision(2),
-        faces=1,
-        rank=clock(),
-        now=clock(),
-        rung_until=clock() + timedelta(seconds=5),
-        room={GATE: 20, YARD: 20},
+        [
+            Want(library, PersonId("person-7"), "replace", Revision(2), 1, clock(), clock() + timedelta(seconds=5))
+            for library in (GATE, YARD)
+        ],
+        clock(),
     ),
+    "waiting_of": lambda tx, _: tx.changes.waiting_of([PersonId("person-7")]),
+    "due_changes": lambda tx, clock: tx.changes.due(clock(), 10),
+    "versions": lambda tx, _: tx.versions.of([PersonId("person-7")], ["hr"]),
     "look_again": lambda tx, clock: tx.deliveries.look_again(7, clock()),
     "held": lambda tx, _: tx.bindings.held(GATE, [PersonId("person-7"), PersonId("person-8")]),
     "wanted": lambda tx, _: tx.people.wanted({PersonId("person-7"): Revision(1)}, pictures=True),
     "foreign": lambda tx, _: tx.situations.foreign(GATE, [PersonId("person-7")]),
     "forget_unused": lambda tx, _: tx.photos.forget_unused([_digest(7)]),
-    "enter": lambda tx, clock: tx.changes.enter("hr", "1", kind="x", person=ALICE, version=None, now=clock()),
+    "enter": lambda tx, clock: enter(tx, "hr", "1", kind="x", person=ALICE, version=None, now=clock()),
 }
 
 
@@ -80,6 +83,7 @@ def crowd(table: Table) -> Table:
         execute(insert(faces), [_face(number) for number in range(ROWS)])
         execute(insert(deliveries), owed)
         execute(insert(bindings), [_binding(row, table.clock) for row in owed])
+        execute(insert(changes), [_change(number, table.clock) for number in range(ROWS)])
     with table.store.transaction() as tx:
         tx._connection.execute(text("ANALYZE"))
     return table
@@ -98,6 +102,20 @@ def _face(number: int) -> dict[str, Any]:
     return {"person_id": f"person-{number}", "face_id": LEFT, "digest": _digest(number), "revision": 1}
 
 
+def _change(number: int, clock: MovableClock) -> dict[str, Any]:
+    waits = number % 500 == 0
+    return {
+        "id": f"{number:032x}",
+        "source": "hr",
+        "source_id": f"message-{number}",
+        "kind": "person.departed",
+        "person_id": f"person-{number}",
+        "received_at": clock(),
+        "effect": "waiting" if waits else "applied",
+        "effective_at": clock() + timedelta(days=number) if waits else None,
+    }
+
+
 def _binding(row: dict[str, Any], clock: MovableClock) -> dict[str, Any]:
     ids = {"library": row["library"], "person_id": row["person_id"], "vendor_face_id": f"v-{row['person_id']}"}
     return {**ids, "bound_at": clock()}
@@ -108,7 +126,7 @@ def plans_of(store: Store, clock: MovableClock, ask: Callable[[Transaction, Mova
     asked: list[tuple[str, Any]] = []
 
     def note(_c: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:  # noqa: FBT001
-        asked.append((statement, parameters[0] if many else parameters))
+        asked.append((statement, parameters[0] if many and isinstance(parameters, list) else parameters))
 
     with store.transaction() as tx:
         event.listen(store.engine, "before_cursor_execute", note)

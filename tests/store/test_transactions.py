@@ -16,7 +16,7 @@ from syncsvc.store import Store, Transaction, schema
 from syncsvc.store.engine import DatabaseUnavailableError
 from syncsvc.store.vault import Vault
 from tests.conftest import MovableClock, new_postgres
-from tests.store.ground import ALICE, BOB, LEFT, photo
+from tests.store.ground import ALICE, BOB, LEFT, amend, enter, photo, set_face
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def unreachable(vault: Vault) -> Iterator[Store]:
 
 
 def write_everything(tx: Transaction, clock: MovableClock) -> None:
-    tx.changes.enter("hr", "1", kind="person.upserted", person=ALICE, version=None, now=clock())
+    enter(tx, "hr", "1", kind="person.upserted", person=ALICE, version=None, now=clock())
     tx.people.lock(ALICE, clock())
-    tx.people.set_face(ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
+    set_face(tx, ALICE, LEFT, tx.photos.keep(photo(1), clock()), Revision(1))
 
 
 def rows(store: Store) -> int:
@@ -79,7 +79,7 @@ def test_writers_of_one_process_take_turns(store: Store, clock: MovableClock) ->
             with store.transaction() as tx:
                 tx.people.lock(BOB, clock())
                 known = tx.people.lock(ALICE, clock())
-                tx.people.amend(ALICE, Revision(known.revision + 1), clock(), departed=False, name=None)
+                amend(tx, ALICE, Revision(known.revision + 1), clock(), departed=False, name=None)
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
