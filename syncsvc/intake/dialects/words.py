@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Callable
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from syncsvc.intake.dialects.base import Photos
 from syncsvc.intake.lines import face_id, person_id
@@ -33,7 +33,7 @@ class PhotoWords(Words):
     url: str | None = Field(
         default=None, repr=False, max_length=_LONGEST_URL, description="An https address of the picture."
     )
-    feature: Annotated[list[float], Field(min_length=FEATURE_LENGTH, max_length=FEATURE_LENGTH)] | None = Field(
+    feature: Annotated[list[FiniteFloat], Field(min_length=FEATURE_LENGTH, max_length=FEATURE_LENGTH)] | None = Field(
         default=None, repr=False, description="The face as 512 numbers, for libraries that take features."
     )
 
