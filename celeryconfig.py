@@ -3,6 +3,7 @@
 import os
 import sys
 
+from celery.schedules import crontab
 from kombu import Queue
 
 from syncsvc.model.errors import SyncsvcError
@@ -64,4 +65,15 @@ beat_schedule = {
         "schedule": 1.0,
         "options": {"queue": "housekeeping", "expires": 3},
     },
+    "purge": {
+        "task": "syncsvc.purge",
+        "schedule": crontab(hour=_settings.reconcile.at.hour, minute=_settings.reconcile.at.minute),
+        "options": {"queue": "housekeeping", "expires": 3600},
+    },
 }
+if _settings.callbacks:
+    beat_schedule["notify"] = {
+        "task": "syncsvc.notify",
+        "schedule": 1.0,
+        "options": {"queue": "housekeeping", "expires": 3},
+    }

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from syncsvc.flow.house import House, Shelf
+from syncsvc.intake.callbacks import Address, Courier
 from syncsvc.intake.dialects import Dialect, DialectOptions, Photos, dialect_class, dialect_names
 from syncsvc.intake.fetching import PhotoFetcher
 from syncsvc.library.base import FaceLibrary, LibraryOptions, account_for
@@ -48,6 +49,7 @@ class Service:
     metrics: Metrics
     photos: Photos
     senders: Mapping[str, Sender]
+    courier: Courier
 
 
 def now() -> datetime:
@@ -65,14 +67,16 @@ def open_service(settings: Settings) -> Service:
     links = Links(vault, settings.service.public_url or "", now)
     limiter = RedisLimiter(connect(settings.redis_url))
     shelves = _shelves(settings, limiter, links)
-    store = Store(settings.database_url, vault)
+    callbacks = frozenset(one.name for one in settings.callbacks)
+    store = Store(settings.database_url, vault, watching=bool(callbacks))
     return Service(
         settings=settings,
-        house=House(store, shelves, limiter, now),
+        house=House(store, shelves, limiter, now, callbacks),
         links=links,
         metrics=Metrics(settings.state_dir / "metrics"),
         photos=PhotoFetcher(settings.intake.photo_hosts),
         senders=_senders(settings, limiter),
+        courier=Courier([Address(one.name, one.url, one.secret.get_secret_value()) for one in settings.callbacks], now),
     )
 
 

@@ -44,6 +44,15 @@ def _invalidations() -> None:
     )
 
 
+    op.create_table(
+        "employees",
+        sa.Column("webhook", sa.String(length=40), nullable=False),
+        sa.Column("employee", sa.Text(), nullable=False),
+        sa.Column("person_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("webhook", "employee", name=op.f("pk_employees")),
+    )
+
+
 def _scim() -> None:
     op.create_table(
         "scim_users",
@@ -64,19 +73,19 @@ def _scim() -> None:
 
 
 def _callbacks() -> None:
-    due, check = sa.text("state = 'due'"), sa.text("check_at IS NOT NULL")
+    undelivered = sa.text("state <> 'delivered'")
     op.create_table(
         "watches",
         sa.Column("change_id", sa.String(length=32), nullable=False),
         sa.Column("person_id", sa.Text(), nullable=False),
-        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.Column("told", sa.Text(), server_default="[]", nullable=False),
-        sa.Column("check_at", INSTANT, nullable=True),
+        sa.Column("check_at", INSTANT, nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.PrimaryKeyConstraint("change_id", name=op.f("pk_watches")),
     )
     op.create_index(op.f("ix_watches_person_id"), "watches", ["person_id"])
-    op.create_index("ix_watches_check_at", "watches", ["check_at"], postgresql_where=check, sqlite_where=check)
+    op.create_index(op.f("ix_watches_check_at"), "watches", ["check_at"])
+    op.create_index(op.f("ix_watches_created_at"), "watches", ["created_at"])
     op.create_table(
         "callbacks",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -85,18 +94,25 @@ def _callbacks() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("created_at", INSTANT, nullable=False),
         sa.Column("due_at", INSTANT, nullable=False),
-        sa.Column("leased_until", INSTANT, nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.Column("state", sa.String(length=10), server_default="due", nullable=False),
         sa.Column("detail", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_callbacks")),
     )
-    op.create_index("ix_callbacks_due", "callbacks", ["callback", "due_at"], postgresql_where=due, sqlite_where=due)
+    op.create_index(
+        "ix_callbacks_undelivered",
+        "callbacks",
+        ["callback", "state", "due_at"],
+        postgresql_where=undelivered,
+        sqlite_where=undelivered,
+    )
     op.create_index("ix_callbacks_created_at", "callbacks", ["created_at"])
     op.create_table(
         "callback_targets",
         sa.Column("name", sa.String(length=40), nullable=False),
+        sa.Column("not_before", INSTANT, nullable=True),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("failing_since", INSTANT, nullable=True),
         sa.Column("disabled_at", INSTANT, nullable=True),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_callback_targets")),
@@ -139,6 +155,7 @@ def downgrade() -> None:
         "callbacks",
         "watches",
         "scim_users",
+        "employees",
         "invalidations",
     ):
         op.drop_table(table)

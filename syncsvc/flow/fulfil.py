@@ -36,6 +36,7 @@ def _fulfil(tx: Transaction, change: str, now: datetime, room: Room) -> tuple[Ri
     known = tx.people.lock(waiting.person, now)
     if not tx.changes.end_waiting(change):
         return ()
+    tx.watches.watch([change], now)
     if waiting.version is not None:
         before = tx.versions.of([known.id], [waiting.source]).get((known.id, waiting.source), Versions())
         newest = max(waiting.version, before.presence or 0, before.faces or 0, *before.face.values())

@@ -39,6 +39,7 @@ class House:
     shelves: Mapping[LibraryName, Shelf]
     limiter: Limiter
     clock: Clock
+    callbacks: frozenset[str] = frozenset()  # who is told what becomes of changes
     holder: str = field(default_factory=this_process)
     recording: Together[Any, Any] = field(default_factory=Together)
     claims: Together[Any, Any] = field(default_factory=Together)

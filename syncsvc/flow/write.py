@@ -142,6 +142,7 @@ def _write_round(
     rings = apply(tx, [Granted(one.known, one.wish) for one in decided if one.wish is not None], now, room=room)
     answers = {one.one.entered: replace(one.recorded, rings=rings.get(one.known.id, ())) for one in decided}
     tx.changes.close([_closing(one) for one in decided])
+    tx.watches.watch([change for one in decided for change in (one.one.entered, *one.off)], now)
     return answers
 
 

@@ -28,6 +28,8 @@ class Gauges:
     oldest_due_seconds: Mapping[str, float] = field(default_factory=dict)
     library_states: Mapping[str, str] = field(default_factory=dict)
     situations: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (library, situation)
+    callbacks_waiting: Mapping[str, int] = field(default_factory=dict)
+    callback_states: Mapping[str, str] = field(default_factory=dict)
 
 
 class Metrics:
@@ -50,6 +52,7 @@ class Metrics:
             "library",
         )
         self._webhooks = _counter("webhooks", "Webhooks received.", "name", "outcome")
+        self._posted = _counter("callbacks", "Tries to send a message to a callback.", "name", "outcome")
 
     def called(self, library: str, operation: str, outcome: str, seconds: float) -> None:
         """One call to a vendor; `outcome` as `library.http.Call` has it."""
@@ -64,6 +67,10 @@ class Metrics:
 
     def webhook(self, name: str, outcome: str) -> None:
         self._webhooks.labels(name, outcome).inc()
+
+    def posted(self, name: str, outcome: str) -> None:
+        """One try to send a message to a callback; `outcome` as `flow.post.Sent` has it."""
+        self._posted.labels(name, outcome).inc()
 
     def render(self, gauges: Gauges) -> bytes:
         """Everything counted on this machine, and `gauges`, in Prometheus' text format (CONTENT_TYPE)."""
@@ -89,6 +96,10 @@ class _Handed:
         yield _family("oldest_due_seconds", "How long the oldest due delivery has waited.", ("library",), oldest)
         states = [(pair, 1) for pair in gauges.library_states.items()]
         yield _family("library_state", "1 for the state a library is in.", ("library", "state"), states)
+        waiting = [((name,), count) for name, count in gauges.callbacks_waiting.items()]
+        yield _family("callbacks_waiting", "Messages that a callback has not taken yet.", ("name",), waiting)
+        working = [(pair, 1) for pair in gauges.callback_states.items()]
+        yield _family("callback_state", "1 for the state a callback is in.", ("name", "state"), working)
         situations = gauges.situations.items()
         yield _family("reconcile_situations", "Faces that are not in sync.", ("library", "situation"), situations)
 

@@ -6,6 +6,9 @@ import time
 from syncsvc.flow.deliver import deliver
 from syncsvc.flow.dispatch import refill, sweep
 from syncsvc.flow.fulfil import fulfil
+from syncsvc.flow.notify import notify
+from syncsvc.flow.post import post_due
+from syncsvc.flow.purge import purge
 from syncsvc.flow.settle import Settled
 from syncsvc.model.people import LibraryName
 from syncsvc.queue.app import app, service
@@ -35,6 +38,20 @@ def sweep_all() -> None:
     house = service().house
     send(fulfil(house))
     send(sweep(house))
+
+
+@app.task(name="syncsvc.notify")
+def notify_all() -> None:
+    """Tell callbacks what became of changes."""
+    notify(service().house)
+    for sent in post_due(service().house, service().courier.post):
+        service().metrics.posted(sent.callback, sent.outcome)
+
+
+@app.task(name="syncsvc.purge")
+def purge_all() -> None:
+    """Forget what nothing needs any more."""
+    purge(service().house)
 
 
 def _errand(library: LibraryName, deliveries: list[int]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, literal_column, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, literal_column, or_, select, update
 
 from syncsvc.model.people import PersonId, Revision
 from syncsvc.store.dialect import insert
@@ -132,11 +132,14 @@ class Changes:
             mine = _IS_WAITING & changes.c.id.in_(sorted(waiting))
             self._connection.execute(update(changes).where(mine).values(effect="cancelled"))
 
-    def fetched(self, source: str, employee: str, person: PersonId, effect: str, revision: Revision | None) -> None:
-        """What was told of an employee, and waited until they were fetched, has this effect on this person."""
+    def fetched(
+        self, source: str, employee: str, person: PersonId, effect: str, revision: Revision | None
+    ) -> list[str]:
+        """What was told of an employee, and waited until they were fetched, has this effect on this person; returns
+        which changes that were."""
         waited = (changes.c.person_id == employee) & (changes.c.source == source) & (changes.c.effect == "fetching")
         closed = update(changes).where(waited).values(person_id=person, effect=effect, revision=revision)
-        self._connection.execute(closed)
+        return list(self._connection.scalars(closed.returning(changes.c.id)))
 
     def said_before(self, source: str, source_id: str) -> Entry:
         """The earlier entry of a change that `enter` refused."""
@@ -152,6 +155,19 @@ class Changes:
     def get(self, change: str) -> Entry | None:
         row = self._connection.execute(select(changes).where(changes.c.id == change)).one_or_none()
         return None if row is None else _entry(row)
+
+    def these(self, ids: Collection[str]) -> list[Entry]:
+        """Those of these changes that are remembered."""
+        found = select(changes).where(changes.c.id.in_(sorted(ids)))
+        return [_entry(row) for row in self._connection.execute(found)] if ids else []
+
+    def purge(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` that came, and took effect, before that; returns how many. What still waits stays."""
+        over = (changes.c.received_at < before) & changes.c.effect.not_in(("waiting", "fetching"))
+        over &= or_(changes.c.effective_at.is_(None), changes.c.effective_at < before)
+        old = select(changes.c.id).where(over).order_by(changes.c.received_at).limit(limit)
+        gone = delete(changes).where(changes.c.id.in_(old.with_for_update(skip_locked=True)))
+        return self._connection.execute(gone).rowcount
 
 
 def _entry(row: Row[Any]) -> Entry:

@@ -219,7 +219,6 @@ class Deliveries:
                 busy_until=None,
                 doubted_revision=SINCE_WHEN_IN_DOUBT,
                 doubted_adds=_d.doubted_adds + _d.leased_faces,
-            )
             ).returning(_d.person_id)
         )
         return [PersonId(person) for person in closed]

@@ -14,15 +14,24 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.store.attempts import Attempts
+from syncsvc.store.attention import Attention
 from syncsvc.store.bindings import Bindings
+from syncsvc.store.callbacks import Callbacks
+from syncsvc.store.census import Census
 from syncsvc.store.changes import Changes
 from syncsvc.store.deliveries import Deliveries
 from syncsvc.store.invalidations import Invalidations
 from syncsvc.store.libraries import Libraries
 from syncsvc.store.people import People
 from syncsvc.store.photos import Photos
+from syncsvc.store.removals import Removing
+from syncsvc.store.roster_people import RosterPeople
+from syncsvc.store.rosters import Rosters
+from syncsvc.store.scim_users import ScimUsers
 from syncsvc.store.situations import Situations
 from syncsvc.store.vault import Vault
+from syncsvc.store.versions import VersionCounts
+from syncsvc.store.watches import Watches
 
 T = TypeVar("T")
 
@@ -37,13 +46,18 @@ class DatabaseUnavailableError(SyncsvcError):
 class Transaction:
     """One transaction, as one object per table."""
 
-    def __init__(self, connection: Connection, vault: Vault) -> None:
+    def __init__(self, connection: Connection, vault: Vault, *, watching: bool = False) -> None:
         self._connection = connection
         self._vault = vault
+        self._watching = watching
 
     @cached_property
     def people(self) -> People:
         return People(self._connection, self._vault)
+
+    @cached_property
+    def versions(self) -> VersionCounts:
+        return VersionCounts(self._connection)
 
     @cached_property
     def photos(self) -> Photos:
@@ -54,8 +68,24 @@ class Transaction:
         return Changes(self._connection)
 
     @cached_property
+    def watches(self) -> Watches:
+        return Watches(self._connection, kept=self._watching)
+
+    @cached_property
+    def callbacks(self) -> Callbacks:
+        return Callbacks(self._connection)
+
+    @cached_property
     def invalidations(self) -> Invalidations:
         return Invalidations(self._connection)
+
+    @cached_property
+    def census(self) -> Census:
+        return Census(self._connection)
+
+    @cached_property
+    def attention(self) -> Attention:
+        return Attention(self._connection)
 
     @cached_property
     def libraries(self) -> Libraries:
@@ -74,16 +104,36 @@ class Transaction:
         return Attempts(self._connection)
 
     @cached_property
+    def rosters(self) -> Rosters:
+        return Rosters(self._connection)
+
+    @cached_property
+    def roster_people(self) -> RosterPeople:
+        return RosterPeople(self._connection, self._vault)
+
+    @cached_property
+    def removing(self) -> Removing:
+        return Removing(self._connection)
+
+    @cached_property
     def situations(self) -> Situations:
         return Situations(self._connection)
 
+    @cached_property
+    def scim_users(self) -> ScimUsers:
+        return ScimUsers(self._connection, self._vault)
+
 
 class Store:
-    """The database behind everything; safe to share between threads, not across a fork."""
+    """The database behind everything; safe to share between threads, not across a fork.
 
-    def __init__(self, url: str, vault: Vault) -> None:
+    `watching`: there are callbacks, so it is kept of which changes somebody is to be told what became.
+    """
+
+    def __init__(self, url: str, vault: Vault, *, watching: bool = False) -> None:
         self.url = url
         self._vault = vault
+        self._watching = watching
         self.engine = _open(url)
         # SQLite has one writer; waiting in a queue of our own is fair, waiting in its busy handler is not.
         self._writers: Any = threading.Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
@@ -96,13 +146,13 @@ class Store:
         it failed during the commit: so a block must be safe to repeat.
         """
         with unavailable(self.engine), self._writers, self.engine.begin() as connection:
-            yield Transaction(connection, self._vault)
+            yield Transaction(connection, self._vault, watching=self._watching)
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A transaction that only reads; it never waits for a writer."""
         with unavailable(self.engine), self.engine.connect() as connection:
-            yield Transaction(connection.execution_options(syncsvc_reading=True), self._vault)
+            yield Transaction(connection.execution_options(syncsvc_reading=True), self._vault, watching=self._watching)
 
     def patiently(self, write: Callable[[Transaction], T], *, tries: int = 6, first_wait: float = 0.2) -> T:
         """Run `write` in a transaction that must not be given up lightly.

@@ -26,7 +26,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 OPEN = "state IN ('due', 'doubtful')"
 DUE = "state = 'due'"
 WAITING = "effect = 'waiting'"
-CHECK = "check_at IS NOT NULL"
 GONE = "departed_at IS NOT NULL"
 
 metadata = MetaData(
@@ -149,6 +148,14 @@ invalidations = Table(
     Index("ix_invalidations_due", "webhook", "due_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
 )
 
+employees = Table(
+    "employees",  # who an HR system's employee is to us, where that is not the employee's own id
+    metadata,
+    Column("webhook", String(40), primary_key=True),
+    Column("employee", Text, primary_key=True),
+    Column("person_id", Text, nullable=False),
+)
+
 scim_users = Table(
     "scim_users",  # what identity providers know of people besides their faces
     metadata,
@@ -164,15 +171,13 @@ scim_users = Table(
 )
 
 watches = Table(
-    "watches",  # changes of which somebody wants to hear what became
+    "watches",  # changes of which somebody is to be told what became
     metadata,
     Column("change_id", String(32), primary_key=True),
     Column("person_id", Text, nullable=False, index=True),
-    Column("revision", BigInteger, nullable=False),
-    Column("told", Text, nullable=False, server_default="[]"),  # JSON: the libraries whose refusal was told already
-    Column("check_at", Instant),  # something was settled: look at it then; None: nothing new
-    Column("created_at", Instant, nullable=False),
-    Index("ix_watches_check_at", "check_at", postgresql_where=text(CHECK), sqlite_where=text(CHECK)),
+    Column("told", Text, nullable=False, server_default="[]"),  # JSON: whose refusals were told already
+    Column("check_at", Instant, nullable=False, index=True),  # when to look at it again
+    Column("created_at", Instant, nullable=False, index=True),
 )
 
 callbacks = Table(
@@ -184,11 +189,17 @@ callbacks = Table(
     Column("body", Text, nullable=False),  # JSON; ids and reasons, no names and no pictures
     Column("created_at", Instant, nullable=False),
     Column("due_at", Instant, nullable=False),
-    Column("leased_until", Instant),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("state", String(10), nullable=False, server_default="due"),  # due | delivered | given_up
     Column("detail", Text),
-    Index("ix_callbacks_due", "callback", "due_at", postgresql_where=text(DUE), sqlite_where=text(DUE)),
+    Index(
+        "ix_callbacks_undelivered",
+        "callback",
+        "state",
+        "due_at",
+        postgresql_where=text("state <> 'delivered'"),
+        sqlite_where=text("state <> 'delivered'"),
+    ),
     Index("ix_callbacks_created_at", "created_at"),
 )
 
@@ -196,9 +207,11 @@ callback_targets = Table(
     "callback_targets",  # whether a callback's address works
     metadata,
     Column("name", String(40), primary_key=True),
-    Column("failures", Integer, nullable=False, server_default="0"),  # messages in a row that were given up
+    Column("not_before", Instant),  # somebody is sending, or the address is given a rest
+    Column("failures", Integer, nullable=False, server_default="0"),  # rounds in a row in which nothing was accepted
+    Column("failing_since", Instant),
     Column("disabled_at", Instant),
-    Column("reason", Text),
+    Column("reason", Text),  # the last failure in words, or why it is disabled
 )
 
 rosters = Table(

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
+from syncsvc.flow.callbacks import callback_views
 from syncsvc.limits.ping import redis_clock
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.observe.metrics import CONTENT_TYPE, Gauges
@@ -60,6 +61,7 @@ def _gauges(service: Service) -> Gauges:
             libraries = [one for one in tx.libraries.all() if one.configured]
             unsettled = tx.deliveries.unsettled()
             oldest = tx.deliveries.oldest_wait()
+        callbacks = callback_views(service.house)
     except DatabaseUnavailableError:
         return Gauges()
     counts: dict[tuple[str, str], int] = {(one.name, state): 0 for one in libraries for state in _STATES}
@@ -68,5 +70,9 @@ def _gauges(service: Service) -> Gauges:
         one.name: (now - oldest[one.name]).total_seconds() if one.name in oldest else 0.0 for one in libraries
     }
     return Gauges(
-        deliveries=counts, oldest_due_seconds=waits, library_states={one.name: one.state for one in libraries}
+        deliveries=counts,
+        oldest_due_seconds=waits,
+        library_states={one.name: one.state for one in libraries},
+        callbacks_waiting={one.name: one.waiting for one in callbacks},
+        callback_states={one.name: one.state for one in callbacks},
     )

@@ -97,7 +97,9 @@ def test_the_tasks_have_their_public_names(environ: Mapping[str, str], tmp_path:
 
     names = {name for name in json.loads(ended.stdout) if not name.startswith("celery.")}
     assert {"syncsvc.delete", "syncsvc.replace", "syncsvc.sweep"} <= names
-    assert names <= {f"syncsvc.{one}" for one in ("delete", "replace", "sweep", "reconcile", "verify", "purge")}
+    assert names <= {
+        f"syncsvc.{one}" for one in ("delete", "replace", "sweep", "reconcile", "verify", "purge", "notify")
+    }
 
 
 @pytest.mark.parametrize("command", ["worker", "beat", "status"])

@@ -149,7 +149,7 @@ def test_attempts_are_bounded_even_if_every_worker_dies(table: Table) -> None:
 
     assert table.claim(owed) == []
     with table.store.transaction() as tx:
-        assert tx.deliveries.exhaust(table.clock()) == 1
+        assert tx.deliveries.exhaust(table.clock()) == [ALICE]
     row = table.row(owed)
     assert (row.state, row.reason, row.lease, row.leased_until, row.busy_until) == (
         "exhausted",
@@ -169,7 +169,7 @@ def test_nobody_is_exhausted_while_the_last_attempt_may_still_end(table: Table) 
     table.claim(owed)
 
     with table.store.transaction() as tx:
-        assert tx.deliveries.exhaust(table.clock()) == 0
+        assert tx.deliveries.exhaust(table.clock()) == []
 
     assert table.row(owed).state == "doubtful"
 
