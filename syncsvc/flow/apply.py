@@ -115,7 +115,7 @@ def _owe(
         verb = "replace" if one.added else "delete"
         for library in receiving:
             if one.known.id not in left or library in told[one.known.id]:
-                rung = room is not None and _take_room(free, library, one.urgency)
+                rung = room is not None and _take_room(free, room, library, one.urgency)
                 wants.append(
                     Want(
                         library=library,
@@ -138,18 +138,24 @@ def _owe(
 
 def _free(
     tx: Transaction, receiving: Sequence[LibraryName], now: datetime, room: Room | None
-) -> dict[LibraryName, int | None]:
-    """How many more each library can take; None where it is not known how much it takes at all."""
+) -> dict[LibraryName, int]:
+    """How many more each library can take just now, as far as that is known."""
     if room is None:
         return {}
     busy = tx.deliveries.busy_in(receiving, now)
-    return {name: room[name] - busy.get(name, 0) if name in room else None for name in receiving}
+    return {name: room[name] - busy.get(name, 0) for name in receiving if name in room}
 
 
-def _take_room(free: dict[LibraryName, int | None], library: LibraryName, urgency: Urgency) -> bool:
-    """Whether to ring: what must go is rung for at once, always; the rest only where another bell does not just
-    wait, less urgent than what comes after it."""
+def _take_room(free: dict[LibraryName, int], room: Room, library: LibraryName, urgency: Urgency) -> bool:
+    """Whether to ring: where there is no room another bell would only wait, less urgent than what comes after it.
+
+    What must go has as much room again, of its own. Beyond that it is first among what is rung for next.
+    """
+    if library not in free:  # nobody knows how much it takes
+        return True
     left = free[library]
-    if left is not None:
-        free[library] = left - 1
-    return urgency is not Urgency.REPLACEMENT or left is None or left > 0
+    if urgency is not Urgency.REPLACEMENT:
+        left += room[library]
+    if left > 0:
+        free[library] -= 1
+    return left > 0
