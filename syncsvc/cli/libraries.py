@@ -1,18 +1,19 @@
 """`library` and `status`: what every library is owed, and stopping and starting them."""
 
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from syncsvc.cli.desk import desk
 from syncsvc.cli.output import Json, ago, console, print_json, say, table
 from syncsvc.model.people import LibraryName
 
 if TYPE_CHECKING:
+    from syncsvc.flow.house import House
     from syncsvc.flow.views import LibraryView
 
 library = typer.Typer(help="The configured libraries.", no_args_is_help=True, rich_markup_mode=None)
@@ -81,12 +82,12 @@ def status(
             time.sleep(1.0)
             print_json(status_view(house))
     elif watch:
-        with Live(_overview(status_view(house)), console=console(), auto_refresh=False) as live:
+        with Live(_overview(house), console=console(), auto_refresh=False) as live:
             while True:
                 time.sleep(1.0)
-                live.update(_overview(status_view(house)), refresh=True)
+                live.update(_overview(house), refresh=True)
     else:
-        console().print(_overview(status_view(house)))
+        console().print(_overview(house))
 
 
 _TITLES = (
@@ -104,7 +105,10 @@ _TITLES = (
 )
 
 
-def _overview(views: "Sequence[LibraryView]") -> Table:
+def _overview(house: "House") -> Table:
+    from syncsvc.flow.callbacks import callback_views  # noqa: PLC0415
+    from syncsvc.flow.views import status_view  # noqa: PLC0415
+
     rows = [
         (
             view.name,
@@ -119,9 +123,13 @@ def _overview(views: "Sequence[LibraryView]") -> Table:
             "open" if view.breaker_open_until else "",
             view.reconciled_at,
         )
-        for view in views
+        for view in status_view(house)
     ]
-    return table(_TITLES, rows)
+    made = table(_TITLES, rows)
+    disabled = [one for one in callback_views(house) if one.disabled_at is not None]
+    words = [f"callback {one.name} is disabled, {one.waiting:,} messages wait: {one.last_error}" for one in disabled]
+    made.caption = Text("\n".join(words), justify="left")
+    return made
 
 
 def _permits(view: "LibraryView") -> str:

@@ -43,11 +43,16 @@ def enable(house: House, name: str) -> int:
 
     Raises NotFoundError for a name that is not configured.
     """
+    known(house, name)
+    with house.store.transaction() as tx:
+        return tx.callbacks.enable(name, house.clock())
+
+
+def known(house: House, name: str) -> None:
+    """Raises NotFoundError for a callback that is not configured."""
     if name not in house.callbacks:
         configured = ", ".join(sorted(house.callbacks)) or "none"
         raise NotFoundError(f"no callback is called {name!r}; configured are: {configured}")
-    with house.store.transaction() as tx:
-        return tx.callbacks.enable(name, house.clock())
 
 
 def _view(target: Target, waiting: Waiting, now: datetime) -> CallbackView:

@@ -27,16 +27,17 @@ class ChangeInLibrary:
     """`state`: synced, superseded, due, doubtful, refused, exhausted; halted or paused where the whole library is.
 
     Synced: the library has agreed with this change or a newer one. Of a departure that says that the vendor accepted
-    the deletion, not that anybody looked afterwards. `detail` says the reason in plain words; `face` is the photo to
-    blame, where one is.
+    the deletion, not that anybody looked afterwards. `held` is the revision that the library was last brought to.
+    `detail` says the reason in plain words; `face` is the photo to blame, where one is.
     """
 
     name: LibraryName
     vendor: str
     state: str
-    reason: str | None
-    detail: str | None
-    face: FaceId | None
+    held: Revision | None
+    reason: str | None = None
+    detail: str | None = None
+    face: FaceId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +108,17 @@ def _view(entry: Entry, owed: Sequence[Delivery], libraries: Mapping[LibraryName
 def _in_library(entry: Entry, revision: Revision, owed: Delivery, library: LibraryState) -> ChangeInLibrary:
     # A change that libraries are not told of (a name) makes a revision that none is owed: what they are owed counts.
     enough = min(revision, owed.wanted)
-    name, vendor = owed.library, library.vendor
-    if owed.held is not None and owed.held >= enough:
-        kept = library.policy == "upsert-only" and entry.kind in _REMOVALS
-        return ChangeInLibrary(name, vendor, "synced", "policy" if kept else None, _KEPT if kept else None, None)
+    name, vendor, held = owed.library, library.vendor, owed.held
+    if held is not None and held >= enough:
+        if library.policy == "upsert-only" and entry.kind in _REMOVALS:
+            return ChangeInLibrary(name, vendor, "synced", held, "policy", _KEPT)
+        return ChangeInLibrary(name, vendor, "synced", held)
     if owed.wanted > revision:
-        return ChangeInLibrary(name, vendor, "superseded", None, _SUPERSEDED, None)
+        return ChangeInLibrary(name, vendor, "superseded", held, None, _SUPERSEDED)
     state = state_in(owed, library)
     if state != owed.state:
-        return ChangeInLibrary(name, vendor, state, library.reason, library.detail, None)
-    return ChangeInLibrary(name, vendor, state, owed.reason, owed.detail, owed.face)
+        return ChangeInLibrary(name, vendor, state, held, library.reason, library.detail)
+    return ChangeInLibrary(name, vendor, state, held, owed.reason, owed.detail, owed.face)
 
 
 def _fate(effect: str, states: Sequence[str]) -> Fate:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from typing import assert_never
 
 from syncsvc.flow.fate import ChangeInLibrary, ChangeView, change_views
 from syncsvc.flow.house import House
@@ -14,7 +15,6 @@ AT_ONCE = 200  # changes looked at in one transaction
 ROUNDS = 25  # transactions of one call; the next call comes a second later
 AGAIN = timedelta(hours=1)  # for what no delivery tells, like a library that is told nothing any more
 
-_ENDINGS = {"converged": "converged", "nothing_to_do": "converged", "superseded": "superseded"}
 _TROUBLES = ("refused", "exhausted")
 
 
@@ -44,8 +44,8 @@ def _look(tx: Transaction, house: House) -> int:
         view = views.get(watch.change)
         if view is None:
             continue  # so old that the change itself is forgotten
-        if view.state in _ENDINGS:
-            notices.append(_notice(_ENDINGS[view.state], view, view.libraries))
+        if (ending := _ending(watch, view)) is not None:
+            notices.append(_notice(ending, view, view.libraries))
             continue
         news = list(_news(watch, view))
         notices += [_notice(one.state, view, [one]) for one in news]
@@ -54,6 +54,21 @@ def _look(tx: Transaction, house: House) -> int:
     tx.watches.keep(going_on, now + AGAIN)
     tx.watches.end(sorted(watches.keys() - going_on.keys()))
     return len(notices) * len(house.callbacks)
+
+
+def _ending(watch: Watch, view: ChangeView) -> str | None:
+    """The last that is told of a change; None while something of it is left to do."""
+    match view.state:
+        case "superseded":
+            return "superseded"
+        case "converged" | "nothing_to_do":
+            # What was refused and is there now may be there by a newer change: this one's photo never was.
+            newer = [one for one in view.libraries if one.held and view.revision and one.held > view.revision]
+            return "superseded" if watch.told and newer else "converged"
+        case "waiting" | "pending" | "attention":
+            return None
+        case _:
+            assert_never(view.state)
 
 
 def _news(watch: Watch, view: ChangeView) -> Iterator[ChangeInLibrary]:
