@@ -57,3 +57,17 @@ class Told:
     version: int | None = None
     effective_at: datetime | None = None
     cancels_departure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What an HR system says of one employee when it is asked.
+
+    `person` is who they are to us, None where the HR system knows them no more. `told` is to be written in this
+    order. `lacking` says in words what could not be had (a photo); `again`: it may be had later.
+    """
+
+    person: PersonId | None
+    told: tuple[Told, ...] = ()
+    lacking: str | None = None
+    again: bool = False

@@ -2,14 +2,16 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, case, delete, literal_column, null, or_, select, update
 
+from syncsvc.model.people import PersonId
 from syncsvc.store.dialect import insert
-from syncsvc.store.tables import invalidations
+from syncsvc.store.tables import employees, invalidations
 
+GATHERED = timedelta(seconds=1)  # senders tell of one change several times, and number some of them alike
 AT_ONCE = 500  # rows of one statement: SQLite takes so many values and not many more
 
 _i = invalidations
@@ -47,20 +49,20 @@ class Invalidations:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def note(self, webhook: str, employees: Collection[str], now: datetime) -> None:
-        """These employees are to be fetched, at once.
+    def note(self, webhook: str, told: Collection[str], now: datetime) -> None:
+        """These employees are to be fetched, a second from now: whatever is told until then is one fetch.
 
         Told again, also in the middle of a fetch or after the last attempt, they are due once more, with all
         their attempts before them.
         """
-        every = sorted(set(employees))  # in one order, so that two tellings never wait for each other
+        every = sorted(set(told))  # in one order, so that two tellings never wait for each other
         for start in range(0, len(every), AT_ONCE):
-            fresh = {"webhook": webhook, "generation": 1, "noted_at": now, "due_at": now}
+            fresh = {"webhook": webhook, "generation": 1, "noted_at": now, "due_at": now + GATHERED}
             rows = [{**fresh, "employee": one} for one in every[start : start + AT_ONCE]]
             statement = insert(self._connection.dialect.name, invalidations).values(rows)
             again = {
                 "generation": _i.c.generation + 1,
-                "due_at": now,
+                "due_at": now + GATHERED,
                 "attempts": 0,
                 "state": "due",
                 "reason": null(),
@@ -105,10 +107,17 @@ class Invalidations:
         return False
 
     def fail(
-        self, taken: Invalidated, *, due_at: datetime, attempts: int, reason: str, detail: str, exhausted: bool
+        self,
+        taken: Invalidated,
+        *,
+        due_at: datetime,
+        attempts: int,
+        reason: str | None,
+        detail: str | None,
+        exhausted: bool,
     ) -> None:
-        """They could not be fetched. Nothing is written where the lease is not ours any more; and where we were told
-        of them again meanwhile, they are due at once."""
+        """They could not be fetched, or not whole. Nothing is written where the lease is not ours any more; and where
+        we were told of them again meanwhile, they are due as if nobody had tried."""
         same = _i.c.generation == taken.generation
         self._write(
             and_(_same(taken), _i.c.leased_until == taken.leased_until),
@@ -119,6 +128,23 @@ class Invalidations:
             reason=case((same, reason), else_=_i.c.reason),
             detail=case((same, detail), else_=_i.c.detail),
         )
+
+    def person(self, webhook: str, employee: str) -> PersonId | None:
+        """Who this employee was to us when they were last fetched, where that was not their own id."""
+        same = (employees.c.webhook == webhook) & (employees.c.employee == employee)
+        found = self._connection.scalar(select(employees.c.person_id).where(same))
+        return None if found is None else PersonId(found)
+
+    def set_person(self, webhook: str, employee: str, person: PersonId | None) -> None:
+        """Remember who this employee is to us; None, or their own id, needs no remembering."""
+        if person is None or person == employee:
+            same = (employees.c.webhook == webhook) & (employees.c.employee == employee)
+            self._connection.execute(delete(employees).where(same))
+            return
+        row = {"webhook": webhook, "employee": employee, "person_id": person}
+        statement = insert(self._connection.dialect.name, employees).values(row)
+        changed = {"person_id": statement.excluded.person_id}
+        self._connection.execute(statement.on_conflict_do_update(index_elements=["webhook", "employee"], set_=changed))
 
     def overdue(self, limit: int) -> list[Overdue]:
         """Whoever could not be fetched so far, the longest-waiting first."""
@@ -132,7 +158,7 @@ class Invalidations:
                 row.due_at,
                 row.attempts,
                 row.reason,
-                row.detail,
+                row.detail or "",
             )
             for row in self._connection.execute(failed)
         ]

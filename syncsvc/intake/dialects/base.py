@@ -1,7 +1,7 @@
 """What a dialect is: it checks who speaks and translates what is said; nothing else."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from syncsvc.library.http import Door
-from syncsvc.model.changes import Told
+from syncsvc.model.changes import Fetched, Told
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.model.people import Photo
 from syncsvc.model.permits import Rate
@@ -72,8 +72,7 @@ class Dialect(ABC, Generic[O]):
     """
 
     Options: ClassVar[type[DialectOptions]]
-    operations: ClassVar[tuple[str, ...]] = ()  # of the HR system's API, where employees are fetched from it
-    rates: ClassVar[tuple[Rate, ...]] = ()  # what the HR system documents to allow of those
+    rates: ClassVar[tuple[Rate, ...]] = ()  # what the HR system's API allows, where employees are fetched from it
 
     def __init__(self, name: str, options: O) -> None:
         self.name = name
@@ -99,10 +98,11 @@ class Dialect(ABC, Generic[O]):
         """What tells two accounts at one host apart: a key id, never a secret."""
         return self.name
 
-    def fetch(self, employee: str, door: Door, photos: Photos, now: datetime) -> Sequence[Told]:
+    def fetch(self, employee: str, door: Door, photos: Photos, now: datetime) -> Fetched:
         """What the HR system says of an employee now, through its API.
 
-        Nobody there any more is a departure. Each Told's `source_id` is unique to this reading. Raises the errors
-        of `syncsvc.model.errors` as `Door.call` does, and InputError for an answer that makes no sense.
+        Nobody there any more is a departure, if it is certain that the HR system itself says so. Each Told's
+        `source_id` is unique to this reading. Raises the errors of `syncsvc.model.errors` as `Door.call` does, and
+        InputError for an answer that makes no sense.
         """
         raise NotImplementedError(f"{type(self).__module__} tells of employees and has no fetch")

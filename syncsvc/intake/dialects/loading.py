@@ -7,7 +7,7 @@ from typing import Any
 from syncsvc.intake.dialects.base import Dialect
 
 _FOLDER = "syncsvc.intake.dialects"
-_SHARED = {"base", "loading", "words", "employees"}  # what dialects stand on
+_SHARED = {"base", "loading", "words", "signed", "employees"}  # what dialects stand on
 
 
 def dialect_names() -> tuple[str, ...]:
