@@ -8,6 +8,7 @@ from kombu import Queue
 
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.settings import load
+from syncsvc.settings.schema import STANDARD
 
 try:
     _settings = load(None, os.environ)
@@ -71,6 +72,12 @@ beat_schedule = {
         "options": {"queue": "housekeeping", "expires": 3600},
     },
 }
+if any(one.dialect != STANDARD for one in _settings.webhooks):
+    beat_schedule["fetch"] = {
+        "task": "syncsvc.fetch",
+        "schedule": 1.0,
+        "options": {"queue": "housekeeping", "expires": 3},
+    }
 if _settings.callbacks:
     beat_schedule["notify"] = {
         "task": "syncsvc.notify",

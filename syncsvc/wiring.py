@@ -5,10 +5,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from syncsvc.flow.house import House, Shelf
+from syncsvc.flow.refresh import Fetch
 from syncsvc.intake.callbacks import Address, Courier
 from syncsvc.intake.dialects import Dialect, DialectOptions, Photos, dialect_class, dialect_names
 from syncsvc.intake.fetching import PhotoFetcher
@@ -16,6 +18,7 @@ from syncsvc.library.base import FaceLibrary, LibraryOptions, account_for
 from syncsvc.library.http import CONNECT_TIMEOUT, Door, make_client
 from syncsvc.library.loading import library_class, vendor_names
 from syncsvc.limits.redis_limiter import RedisLimiter, connect
+from syncsvc.model.changes import Fetched
 from syncsvc.model.errors import SettingsError
 from syncsvc.model.people import LibraryName
 from syncsvc.model.permits import Account, Limiter
@@ -84,6 +87,16 @@ def check_sections(settings: Settings) -> None:
     """Raises SettingsError for what vendors and dialects find wrong with their own sections."""
     _configured(settings)
     _spoken(settings)
+
+
+def fetches(service: Service) -> dict[str, Fetch]:
+    """How to ask each HR system about an employee, for those that have to be asked."""
+    doors = {name: sender.door for name, sender in service.senders.items() if sender.door is not None}
+    return {name: partial(_fetch, service, service.senders[name].dialect, door) for name, door in doors.items()}
+
+
+def _fetch(service: Service, dialect: Dialect[Any], door: Door, employee: str, deadline: float) -> Fetched:
+    return dialect.fetch(employee, door.for_errand(deadline), service.photos, now())
 
 
 def declare_libraries(service: Service) -> None:

@@ -9,15 +9,19 @@ from syncsvc.flow.fulfil import fulfil
 from syncsvc.flow.notify import notify
 from syncsvc.flow.post import post_due
 from syncsvc.flow.purge import purge
+from syncsvc.flow.refresh import refresh
+from syncsvc.flow.rounds import Rounds
 from syncsvc.flow.settle import Settled
 from syncsvc.model.people import LibraryName
 from syncsvc.queue.app import app, service
 from syncsvc.queue.send import send
+from syncsvc.wiring import fetches
 
 REFILL_EVERY = 0.1  # seconds between two looks of one process for more work in one library
 
 _last_refill: dict[str, float] = {}
 _refill_lock = threading.Lock()
+_rounds = Rounds()
 
 
 @app.task(name="syncsvc.delete")
@@ -38,6 +42,13 @@ def sweep_all() -> None:
     house = service().house
     send(fulfil(house))
     send(sweep(house))
+
+
+@app.task(name="syncsvc.fetch")
+def fetch_all() -> None:
+    """Ask HR systems about employees of whom they said only that something changed."""
+    for rings in refresh(service().house, fetches(service()), _rounds):
+        send(rings)
 
 
 @app.task(name="syncsvc.notify")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, delete, literal_column, null, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, literal_column, null, or_, select, update
 
 from syncsvc.model.people import PersonId
 from syncsvc.store.dialect import insert
@@ -72,20 +72,12 @@ class Invalidations:
                 statement.on_conflict_do_update(index_elements=["webhook", "employee"], set_=again)
             )
 
+    def any_due(self, webhook: str, now: datetime) -> bool:
+        return self._connection.execute(_due(webhook, now).limit(1)).first() is not None
+
     def claim(self, webhook: str, now: datetime, until: datetime) -> Invalidated | None:
         """Take the one that has been due for longest; the attempt counts from here. None: nothing is due."""
-        first = (
-            select(_i)
-            .where(
-                _i.c.webhook == webhook,
-                _IS_DUE,
-                _i.c.due_at <= now,
-                or_(_i.c.leased_until.is_(None), _i.c.leased_until <= now),
-            )
-            .order_by(_i.c.due_at)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
+        first = _due(webhook, now).order_by(_i.c.due_at).limit(1).with_for_update(skip_locked=True)
         row = self._connection.execute(first).one_or_none()
         if row is None:
             return None
@@ -93,10 +85,12 @@ class Invalidations:
         self._write(_same(taken), leased_until=until, attempts=taken.attempts)
         return taken
 
-    def held(self, taken: Invalidated) -> bool:
-        """Whether the lease is still ours. If it is, the row stays so until the transaction ends."""
-        mine = select(_i.c.employee).where(_same(taken), _i.c.leased_until == taken.leased_until).with_for_update()
-        return self._connection.execute(mine).one_or_none() is not None
+    def held(self, taken: Invalidated) -> int | None:
+        """How often we have been told of them by now; the row stays so until the transaction ends. None: the lease is
+        not ours any more."""
+        mine = select(_i.c.generation).where(_same(taken), _i.c.leased_until == taken.leased_until).with_for_update()
+        generation: int | None = self._connection.scalar(mine)
+        return generation
 
     def done(self, taken: Invalidated) -> bool:
         """They have been fetched. False: we were told of them again meanwhile, and they are due once more."""
@@ -169,3 +163,8 @@ class Invalidations:
 
 def _same(taken: Invalidated) -> ColumnElement[bool]:
     return and_(_i.c.webhook == taken.webhook, _i.c.employee == taken.employee)
+
+
+def _due(webhook: str, now: datetime) -> Select[Any]:
+    free = or_(_i.c.leased_until.is_(None), _i.c.leased_until <= now)
+    return select(_i).where(_i.c.webhook == webhook, _IS_DUE, _i.c.due_at <= now, free)

@@ -98,7 +98,7 @@ def test_the_tasks_have_their_public_names(environ: Mapping[str, str], tmp_path:
     names = {name for name in json.loads(ended.stdout) if not name.startswith("celery.")}
     assert {"syncsvc.delete", "syncsvc.replace", "syncsvc.sweep"} <= names
     assert names <= {
-        f"syncsvc.{one}" for one in ("delete", "replace", "sweep", "reconcile", "verify", "purge", "notify")
+        f"syncsvc.{one}" for one in ("delete", "replace", "sweep", "reconcile", "verify", "purge", "notify", "fetch")
     }
 
 
@@ -155,3 +155,28 @@ def _connections(listener: socket.socket) -> int:
             listener.accept()[0].close()
             number += 1
     return number
+
+
+def test_employees_are_asked_about_where_an_hr_system_tells_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = """
+[[webhook]]
+name = "people"
+dialect = "personio"
+[webhook.options]
+tokens = ["env:PERSONIO"]
+client_id = "client"
+client_secret = "env:PERSONIO"
+"""
+    for name, value in (_environ(tmp_path, webhook) | {"PERSONIO": "secret"}).items():
+        monkeypatch.setenv(name, value)
+
+    asking = runpy.run_path(str(ROOT / "celeryconfig.py"))["beat_schedule"]
+    quiet = tmp_path / "quiet"
+    quiet.mkdir()
+    monkeypatch.setenv("SYNCSVC_CONFIG", _environ(quiet, "")["SYNCSVC_CONFIG"])
+    silent = runpy.run_path(str(ROOT / "celeryconfig.py"))["beat_schedule"]
+
+    assert asking["fetch"]["task"] == "syncsvc.fetch"
+    assert "fetch" not in silent

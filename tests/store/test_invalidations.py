@@ -11,9 +11,11 @@ from sqlalchemy import event, select
 
 from syncsvc.model.people import PersonId, Revision
 from syncsvc.store import Store
-from syncsvc.store.invalidations import AT_ONCE, Invalidated
+from syncsvc.store.changes import Closing
+from syncsvc.store.invalidations import AT_ONCE, GATHERED, Invalidated
 from syncsvc.store.tables import invalidations
 from tests.conftest import MovableClock
+from tests.store.ground import enter
 
 LEASE = timedelta(seconds=60)
 
@@ -25,8 +27,9 @@ class Desk:
         self.store, self.clock = store, clock
 
     def note(self, *employees: str, webhook: str = "hr") -> None:
+        """And the second is over in which tellings are gathered."""
         with self.store.transaction() as tx:
-            tx.invalidations.note(webhook, employees, self.clock())
+            tx.invalidations.note(webhook, employees, self.clock() - GATHERED)
 
     def claim(self, webhook: str = "hr") -> Invalidated | None:
         with self.store.transaction() as tx:
@@ -41,7 +44,7 @@ class Desk:
         with self.store.transaction() as tx:
             return tx.invalidations.done(taken)
 
-    def held(self, taken: Invalidated) -> bool:
+    def held(self, taken: Invalidated) -> int | None:
         with self.store.transaction() as tx:
             return tx.invalidations.held(taken)
 
@@ -132,8 +135,8 @@ def test_a_dead_workers_employee_is_taken_again_and_the_dead_one_cannot_end_it(d
     second = desk.take()
 
     assert second.attempts == 2
-    assert not desk.held(first)
-    assert desk.held(second)
+    assert desk.held(first) is None
+    assert desk.held(second) == second.generation
     desk.fail(first, desk.clock(), exhausted=True)
     assert [(row.state, row.leased_until) for row in desk.rows()] == [("due", second.leased_until)]
 
@@ -189,13 +192,11 @@ def test_nobody_is_fetched_by_two(desk: Desk) -> None:
 def test_what_was_told_of_an_employee_gets_the_effect_of_the_fetch(store: Store, clock: MovableClock) -> None:
     with store.transaction() as tx:
         entered = {
-            name: tx.changes.enter(
-                source, name, kind="employee.changed", person=PersonId(employee), version=None, now=clock()
-            )
+            name: enter(tx, source, name, kind="employee.changed", person=PersonId(employee), version=None, now=clock())
             for name, source, employee in (("a", "hr", "7"), ("b", "hr", "8"), ("c", "other", "7"), ("d", "hr", "7"))
         }
         for name in ("a", "b", "c"):
-            tx.changes.close(entered[name] or "", "fetching", None)
+            tx.changes.close([Closing(entered[name] or "", "fetching", None)])
 
     with store.transaction() as tx:
         tx.changes.fetched("hr", "7", PersonId("E-7"), "applied", Revision(3))
@@ -225,3 +226,32 @@ def test_looking_for_what_is_due_reads_an_index_and_no_table(store: Store, clock
         rows = tx._connection.exec_driver_sql("EXPLAIN QUERY PLAN " + claim, ("x",) * claim.count("?"))
         plan = " ".join(str(row) for row in rows)
     assert "ix_invalidations_due (webhook=? AND due_at<?)" in plan
+
+
+def test_what_is_told_within_a_second_is_one_fetch(desk: Desk) -> None:
+    desk.clock.now += GATHERED
+    desk.note("7")
+    desk.clock.now -= GATHERED
+
+    assert desk.claim() is None
+    desk.note("7")
+    desk.clock.now += GATHERED
+
+    assert desk.take().generation == 2
+
+
+def test_who_an_employee_is_to_us_is_remembered_until_it_changes(desk: Desk) -> None:
+    def person() -> str | None:
+        with desk.store.reading() as tx:
+            return tx.invalidations.person("hr", "7")
+
+    def remember(person: str | None) -> None:
+        with desk.store.transaction() as tx:
+            tx.invalidations.set_person("hr", "7", None if person is None else PersonId(person))
+
+    assert person() is None
+    remember("E-7")
+    remember("E-8")
+    assert person() == "E-8"
+    remember("7")
+    assert person() is None
