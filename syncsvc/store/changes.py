@@ -75,7 +75,11 @@ class Changes:
         self._connection = connection
 
     def enter(self, tellings: Sequence[Telling], now: datetime) -> dict[tuple[str, str], str]:
-        """Remember changes: the id of each by (source, source_id). Who is not in the answer was heard before."""
+        """Remember changes: the id of each by (source, source_id). Who is not in the answer was heard before.
+
+        Of several with the same ids the first counts.
+        """
+        first = {(one.source, one.source_id): one for one in reversed(tellings)}
         rows = [
             {
                 "id": uuid.uuid4().hex,
@@ -87,7 +91,7 @@ class Changes:
                 "received_at": now,
                 "effect": "unchanged",
             }
-            for one in sorted(set(tellings), key=lambda one: (one.source, one.source_id))
+            for _, one in sorted(first.items())
         ]
         entered = self._connection.execute(_enter(self._connection.dialect.name), rows) if rows else ()
         return {(row.source, row.source_id): row.id for row in entered}
