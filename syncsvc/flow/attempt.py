@@ -179,7 +179,7 @@ def _look_first(shelf: Shelf, library: FaceLibrary[Any], errand: Errand) -> Erra
         bound = {(face.face_id, face.digest) for face in reading.held}
         for face in errand.person.faces + errand.lost:
             if (face.id, face.digest) not in bound:
-                library.retract(errand.person, face)
+                library.take_back(errand.person, face)
     there = vendor_ids(seen.faces)
     vanished = errand.foreign - there if seen.complete else frozenset()
     return replace(

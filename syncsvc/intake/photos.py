@@ -7,7 +7,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from syncsvc.intake.bare import bare
-from syncsvc.library.drawing import JPEG, PNG, encoded, plain
+from syncsvc.library.drawing import JPEG, PNG, encoded, plain, room_for
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import Digest, Photo
 
@@ -44,8 +44,9 @@ def read_photo(content: bytes) -> Photo:
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
             _check_size(*picture.size)
-            picture.load()
-            clean, media_type, width, height = _normal(content, picture)
+            with room_for(*picture.size):
+                picture.load()
+                clean, media_type, width, height = _normal(content, picture)
     except InputError:
         raise
     except UnidentifiedImageError:

@@ -3,11 +3,12 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from syncsvc.library.fitting import PhotoRule, fit
 from syncsvc.library.http import Door
 from syncsvc.model.errors import ErrandError, GoneError, RejectedError, UncertainError
 from syncsvc.model.people import Digest, Face, FaceId, Feature, Held, HeldFace, Listed, Person, PersonId, Photo
@@ -22,16 +23,6 @@ class LibraryOptions(BaseModel):
     """Base of a vendor's own options: frozen, and an unknown key is a mistake."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoRule:
-    """What photos a vendor documents to take: media types, bytes of the encoded file, pixels of a side."""
-
-    media_types: frozenset[str]
-    max_bytes: int
-    min_side: int = 0
-    max_side: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +178,14 @@ class FaceLibrary(ABC, Generic[O]):
                 blanket = error if is_blanket(error) else None
         return answers
 
+    def take_back(self, person: Person, face: Face) -> None:
+        """Undo an add whose answer was lost, where `look` could not have seen it. Nothing there: no error."""
+        try:
+            sent = face if face.source is None else self._fitting(face)
+        except RejectedError:  # and so it was refused before it was sent
+            return
+        self.retract(person, sent)
+
     # --- what a vendor's file supplies ------------------------------------------------------------------------
 
     @abstractmethod
@@ -237,7 +236,7 @@ class FaceLibrary(ABC, Generic[O]):
         """What the library holds for this person now. A person it does not know is an empty, complete answer."""
 
     def retract(self, person: Person, face: Face) -> None:
-        """Undo an add whose answer was lost, where `look` could not have seen it. Nothing there: no error."""
+        """The same as `take_back`, for a face with the photo as it was sent."""
 
     @abstractmethod
     def page(self, cursor: str | None) -> Page:
@@ -256,49 +255,31 @@ class FaceLibrary(ABC, Generic[O]):
     def _take(self, step: Step, person: Person, held: Held) -> Reading:
         match step:
             case Add(face):
-                self._check(face)
-                return after_add(held, face, self.add(person, face, held))
+                return after_add(held, face, self.add(person, self._fitting(face), held))
             case Swap(old, face):
-                self._check(face)
+                fitting = self._fitting(face)
                 try:
-                    return after_add(held, face, self.swap(person, old, face), superseded=old)
+                    return after_add(held, face, self.swap(person, old, fitting), superseded=old)
                 except GoneError:
                     left = tuple(one for one in held if one != old)
-                    return after_add(left, face, self.add(person, face, left))
+                    return after_add(left, face, self.add(person, fitting, left))
             case Remove(faces):
                 report = self.remove(Removal(person, held, faces, whole=not person.faces and faces == held))
                 return after_remove(held, faces, report)
 
-    def _check(self, face: Face) -> None:
-        """Refuse here what the vendor documents to refuse: no call, and plain words for HR."""
-        rule = self.capabilities.photo
+    def _fitting(self, face: Face) -> Face:
+        """The face with its photo as this vendor takes it; id and digest stay those of the photo that we keep.
+
+        Refuses here what the vendor documents to refuse and nothing mends: no call, and plain words for HR.
+        """
         match face.source:
             case Photo() as photo:
-                size, sides = len(photo.content), (photo.width, photo.height)
-                if photo.media_type not in rule.media_types:
-                    kinds = ", ".join(sorted(kind.removeprefix("image/") for kind in rule.media_types))
-                    raise RejectedError(
-                        f"the photo is {photo.media_type}; this library takes {kinds}", code="photo_format"
-                    )
-                if size > rule.max_bytes:
-                    raise RejectedError(
-                        f"the photo has {size:,} bytes; this library takes {rule.max_bytes:,}", code="photo_bytes"
-                    )
-                if min(sides) < rule.min_side:
-                    raise RejectedError(
-                        f"the photo is {sides[0]} x {sides[1]} pixels; this library needs {rule.min_side} a side",
-                        code="photo_small",
-                    )
-                if rule.max_side is not None and max(sides) > rule.max_side:
-                    raise RejectedError(
-                        f"the photo is {sides[0]} x {sides[1]} pixels; this library takes {rule.max_side} a side",
-                        code="photo_large",
-                    )
+                return replace(face, source=fit(photo, self.capabilities.photo))
+            case Feature() if self.capabilities.takes_features:
+                return face
             case Feature():
-                if not self.capabilities.takes_features:
-                    raise RejectedError(
-                        "this library takes photos, not features; send a photo of the person", code="feature"
-                    )
+                words = "this library takes photos, not features; send a photo of the person"
+                raise RejectedError(words, code="feature")
             case None:
                 raise RejectedError("the photo is no longer stored; send it again", code="photo_missing")
 

@@ -1,12 +1,22 @@
 """Draws a picture anew where its bytes cannot stay: in plain colours, without anything else, the same every time."""
 
 import io
+import threading
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from PIL import Image, JpegImagePlugin
 
 JPEG, PNG = "image/jpeg", "image/png"
 FINE = 95  # of JPEG's quality: nobody sees a difference
+
+_LARGE = 6_000_000  # pixels; four bytes each while they are unpacked, and as much again where they are turned
+_few = threading.BoundedSemaphore(2)
+
+
+def room_for(width: int, height: int) -> AbstractContextManager[object]:
+    """To be held while a picture is unpacked: large ones wait for each other, or a few threads fill the memory."""
+    return _few if width * height > _LARGE else nullcontext()
 
 
 def plain(picture: Image.Image) -> Image.Image:

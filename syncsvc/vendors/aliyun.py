@@ -17,8 +17,9 @@ from urllib.parse import urlencode
 import httpx
 from pydantic import Field, SecretStr
 
-from syncsvc.library.base import Capabilities, FaceLibrary, LibraryOptions, Page, PhotoRule, Removal
+from syncsvc.library.base import Capabilities, FaceLibrary, LibraryOptions, Page, Removal
 from syncsvc.library.faults import Fault, FaultTable, retry_after, status_fault
+from syncsvc.library.fitting import PhotoRule
 from syncsvc.model.errors import (
     CredentialsError,
     ErrandError,

@@ -20,8 +20,9 @@ from urllib.parse import quote, unquote, urlsplit
 import httpx
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from syncsvc.library.base import Capabilities, FaceLibrary, LibraryOptions, Page, PhotoRule, PhotoUrl, Removal
+from syncsvc.library.base import Capabilities, FaceLibrary, LibraryOptions, Page, PhotoUrl, Removal
 from syncsvc.library.faults import Fault, FaultTable, retry_after, status_fault
+from syncsvc.library.fitting import PhotoRule
 from syncsvc.library.http import PATIENCE, Door
 from syncsvc.model.errors import (
     CredentialsError,
@@ -143,8 +144,9 @@ class Library(FaceLibrary[Options]):
     # One class for each address and method, because that is what the vendor's gateway can tell apart [I].
     operations: ClassVar[tuple[str, ...]] = ("add", "delete", "show", "show_set", "iam")
     capabilities: ClassVar[Capabilities] = Capabilities(
-        # "< 8 MB" is of the base64 text [D 0037]: 4 characters for every 3 bytes begun.
-        photo=PhotoRule(frozenset({"image/jpeg", "image/png", "image/bmp"}), max_bytes=6_291_453, max_side=4096),
+        # "< 8 MB" is of the base64 text [D 0037]: 4 characters for every 3 bytes begun. The sides must be "less than
+        # 4096 x 4096" there and "less than 4096 x 2160" on the international site: what is scaled here fits both.
+        photo=PhotoRule(frozenset({"image/jpeg", "image/png", "image/bmp"}), max_bytes=6_291_453, max_side=2159),
         labels=True,
         rates=(Rate(10),),
         rates_per="operation",

@@ -18,12 +18,12 @@ from syncsvc.library.base import (
     FaceLibrary,
     LibraryOptions,
     Page,
-    PhotoRule,
     Removal,
     blanket_among,
     is_blanket,
 )
 from syncsvc.library.faults import Fault, FaultTable, status_fault
+from syncsvc.library.fitting import PhotoRule
 from syncsvc.model.errors import (
     ErrandError,
     ExistsError,

@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from syncsvc.library.base import Capabilities, FaceLibrary, LibraryOptions, Page, PhotoRule
+from syncsvc.library.base import Capabilities, FaceLibrary, LibraryOptions, Page
+from syncsvc.library.fitting import PhotoRule
 from syncsvc.library.http import Door
 from syncsvc.model.errors import ErrandError, NoPermitError, ThrottledError, UnavailableError, UncertainError
 from syncsvc.model.people import Digest, Face, FaceId, Held, HeldFace, Person, PersonId, Revision, VendorFaceId

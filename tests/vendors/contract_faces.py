@@ -5,13 +5,14 @@ from typing import Any
 import pytest
 
 from syncsvc.library.base import FaceLibrary
-from syncsvc.model.errors import RejectedError
+from syncsvc.library.fitting import fit
+from syncsvc.model.errors import RejectedError, UncertainError
 from syncsvc.model.people import Face, FaceId, Feature, HeldFace, Photo, VendorFaceId, VendorImageId, vendor_ids
 from syncsvc.model.report import Reading, after_look
 from syncsvc.model.situations import Situation
 from syncsvc.sandbox.base import Sandbox
 from tests.vendors.contract_ground import ALICE, BOB, CAROL, DAVE, Ground, departed, face, person, somebody
-from tests.vendors.photos import SIDE, blank, draw
+from tests.vendors.photos import SIDE, blank, draw, too_large_for
 
 
 class Enrolling(Ground):
@@ -288,6 +289,23 @@ class Deleting(Ground):
 
 
 class Refusing(Ground):
+    def test_a_photo_that_the_vendor_takes_only_smaller_is_sent_smaller_and_stays_the_same_face(
+        self, library: FaceLibrary[Any], sandbox: Sandbox
+    ) -> None:
+        if library.capabilities.fetches_photos:
+            pytest.skip("what this vendor fetches is fitted where its link leads")
+        rule = library.capabilities.photo
+        photo = too_large_for(rule)
+        alice = person(ALICE, face("f0", photo))
+        sandbox.fault("lost_answer", self.adding[0], times=1)
+
+        with pytest.raises(UncertainError) as caught:
+            library.replace(alice, ())
+        held = self.converge(library, alice, self.after_trouble(library, alice, (), caught.value))
+
+        assert self.digests(sandbox, alice) == [fit(photo, rule).digest]
+        assert [(one.face_id, one.digest) for one in held] == [("f0", photo.digest)]
+
     def test_a_photo_without_a_face_is_refused_and_keeps_nobody_else_out(
         self, library: FaceLibrary[Any], sandbox: Sandbox
     ) -> None:

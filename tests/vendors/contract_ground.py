@@ -125,7 +125,7 @@ class Ground:
         accounted = {(one.face_id, one.digest) for one in held}
         for face in person.faces:
             if (face.id, face.digest) not in accounted:
-                library.retract(person, face)
+                library.take_back(person, face)
         return held
 
     def converge(self, library: FaceLibrary[Any], person: Person, held: Held) -> Held:

@@ -1,6 +1,7 @@
 """Drawn photos that every vendor takes, and a loopback server for those that fetch them."""
 
 import io
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from PIL import Image, ImageDraw
 
+from syncsvc.library.fitting import PhotoRule
 from syncsvc.model.people import Digest, Photo
 
 SIDE = 300
@@ -29,6 +31,16 @@ def draw(number: int, *, faces: int | None = None, side: int = SIDE) -> Photo:
 def blank() -> Photo:
     """A photo with no face on it."""
     return _photo(Image.new("RGB", (SIDE, SIDE), (90, 90, 90)), b"")
+
+
+@lru_cache(maxsize=4)
+def too_large_for(rule: PhotoRule) -> Photo:
+    """A PNG of noise, which has more bytes than the rule allows."""
+    side = math.isqrt(rule.max_bytes // 3) + 1
+    image = Image.merge("RGB", [Image.effect_noise((side, side), 120) for _ in range(3)])
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG", compress_level=0)
+    return Photo(encoded.getvalue(), "image/png", side, side)
 
 
 class PhotoShelf:

@@ -24,7 +24,7 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import face_label, person_key
-from syncsvc.model.people import Held, HeldFace, Person, VendorFaceId, vendor_ids
+from syncsvc.model.people import Held, HeldFace, Person, Photo, VendorFaceId, vendor_ids
 from syncsvc.model.permits import Account, Unlimited
 from syncsvc.model.report import Reading, after_look
 from syncsvc.sandbox.base import Sandbox
@@ -32,7 +32,7 @@ from syncsvc.vendors import finauth
 from syncsvc.vendors.finauth import MAX_TOKENS, Library, Options, guarded_tokens
 from tests.vendors.contract import LibraryContract
 from tests.vendors.contract_ground import ALICE, BOB, CAROL, DAVE, departed, face, person, somebody
-from tests.vendors.photos import blank
+from tests.vendors.photos import blank, too_large_for
 
 MAGIC_WORD = "RemoveAllFaceTokens"
 TOKEN = "34dce3f2d1fc4736670b4bad58523ce8"
@@ -237,6 +237,29 @@ class TestFinAuth(LibraryContract):
 
         self.assert_holds(sandbox, alice, held)
         assert len(sandbox.world.faces) == 2002
+
+    def test_a_picture_that_was_sent_smaller_is_found_by_what_was_sent(
+        self, library: Library, sandbox: Sandbox
+    ) -> None:
+        self.crowd(sandbox, people=2000, each=1)
+        alice = person(ALICE, face("f0", too_large_for(library.capabilities.photo)))
+        sandbox.fault("lost_answer", "add", times=1)
+
+        with pytest.raises(UncertainError):
+            library.replace(alice, ())
+        assert len(sandbox.world.faces) == 2001
+        library.take_back(alice, alice.faces[0])
+
+        assert len(sandbox.world.faces) == 2000
+
+    def test_a_picture_that_nothing_makes_fit_was_never_sent_and_is_not_searched_for(
+        self, library: Library, sandbox: Sandbox
+    ) -> None:
+        alice = person(ALICE, face("f0", Photo(b"no picture", "image/webp", 300, 300)))
+
+        library.take_back(alice, alice.faces[0])
+
+        assert sandbox.calls()["total"] == 0
 
     def test_a_lost_add_without_its_picture_stays_doubtful_in_a_library_beyond_the_window(
         self, library: Library, sandbox: Sandbox
