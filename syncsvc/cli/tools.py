@@ -76,7 +76,8 @@ def reseal(context: typer.Context) -> None:
     done = 0
     while True:
         with store.transaction() as tx:
-            batch = tx.photos.reseal(_RESEALED_AT_ONCE) + tx.people.reseal_names(_RESEALED_AT_ONCE)
+            every = (tx.photos.reseal, tx.people.reseal_names, tx.scim_users.reseal)
+            batch = sum(seal_anew(_RESEALED_AT_ONCE) for seal_anew in every)
         if not batch:
             break
         done += batch

@@ -3,10 +3,13 @@
 import uvicorn
 from fastapi import FastAPI
 
-from syncsvc.web import health, photos, problems, webhooks
+from syncsvc.web import api, docs, health, photos, problems, webhooks
 from syncsvc.web.body import LargestBody
 from syncsvc.web.callers import Callers
 from syncsvc.web.desk import Desk, RingBell, silence
+from syncsvc.web.docs import DescribedApp
+from syncsvc.web.scim import SCIM, create_scim, too_large
+from syncsvc.web.segments import EncodedSegments
 from syncsvc.wiring import Service, declare_libraries
 
 
@@ -15,14 +18,21 @@ def create_app(service: Service, ring: RingBell = silence) -> FastAPI:
 
     `ring` sends the bells of a recorded change, after its commit.
     """
-    app = FastAPI(title="syncsvc", summary="Keeps vendor face libraries equal to one canonical database")
+    summary = "Keeps vendor face libraries equal to one canonical database"
+    app = DescribedApp(
+        title="syncsvc", summary=summary, version="1", docs_url=None, redoc_url=None, redirect_slashes=False
+    )
     app.state.desk = Desk(service, ring)
     app.state.callers = Callers(service.settings.tokens)
-    app.add_middleware(LargestBody, most=service.settings.intake.max_body)
+    app.add_middleware(EncodedSegments)
+    app.add_middleware(LargestBody, most=service.settings.intake.max_body, elsewhere={SCIM: too_large})
     problems.install(app)
     app.include_router(health.router)
     app.include_router(photos.router)
     app.include_router(webhooks.router)
+    app.include_router(api.router)
+    app.include_router(docs.router)
+    app.mount(SCIM, create_scim(app.state.desk, app.state.callers))
     return app
 
 

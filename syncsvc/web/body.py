@@ -1,5 +1,6 @@
 """Holds every request to a size, before anybody reads it."""
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http import HTTPStatus
 
@@ -7,12 +8,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncsvc.web.problems import problem
 
+Say = Callable[[str], ASGIApp]
+
 
 class LargestBody:
-    """Answers 413 to a body of more than `most` bytes: at once where it says so, else as soon as it is passed."""
+    """Answers 413 to a body of more than `most` bytes: at once where it says so, else as soon as it is passed.
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
-        self._app, self._most = app, most
+    `elsewhere`: how it is said under addresses that begin so, where a problem is not what is understood.
+    """
+
+    def __init__(self, app: ASGIApp, most: int, elsewhere: Mapping[str, Say]) -> None:
+        self._app, self._most, self._elsewhere = app, most, elsewhere
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,8 +53,13 @@ class LargestBody:
 
     async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
         words = f"the request is larger than {self._most:,} bytes; send fewer or smaller photos at once"
-        answer = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words, headers={"Connection": "close"})
-        await answer(scope, receive, send)
+        path = str(scope["path"])
+        say = next((say for place, say in self._elsewhere.items() if path.startswith(place)), _problem)
+        await say(words)(scope, receive, send)
+
+
+def _problem(words: str) -> ASGIApp:
+    return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, words, headers={"Connection": "close"})
 
 
 class _TooLargeError(Exception):

@@ -4,9 +4,12 @@ from fastapi import FastAPI
 
 from syncsvc.web.callers import Callers
 from syncsvc.web.desk import Desk
-from syncsvc.web.scim import discovery, errors, users
+from syncsvc.web.scim import discovery, users
+from syncsvc.web.scim.errors import install, too_large
 
-__all__ = ["create_scim"]
+__all__ = ["SCIM", "create_scim", "too_large"]
+
+SCIM = "/scim/v2"
 
 
 def create_scim(desk: Desk, callers: Callers) -> FastAPI:
@@ -17,7 +20,7 @@ def create_scim(desk: Desk, callers: Callers) -> FastAPI:
     app = FastAPI(openapi_url=None, redirect_slashes=False)
     app.state.desk = desk
     app.state.callers = callers
-    errors.install(app)
+    install(app)
     app.include_router(discovery.router)
     app.include_router(users.router)
     return app

@@ -38,6 +38,10 @@ def answer(error: Error, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse(kept.model_dump(), status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
 
 
+def too_large(words: str) -> Response:
+    return answer(Error(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail=words), {"Connection": "close"})
+
+
 async def _scim(_request: Request, error: Exception) -> Response:
     assert isinstance(error, SCIMException)
     if isinstance(error, InvalidValueException) and isinstance(error.__cause__, ValidationError):

@@ -117,7 +117,8 @@ class IdentityProvider:
 
     def name(self, id_: str = "alice") -> str | None:
         with self._service.house.store.reading() as tx:
-            return tx.people.name(PersonId(id_))
+            known = tx.people.get(PersonId(id_))
+            return tx.people.name(known) if known else None
 
     def owed(self, id_: str = "alice") -> list[tuple[str, int]]:
         """The verb and the number of faces of every delivery."""
