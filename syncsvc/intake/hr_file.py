@@ -8,10 +8,12 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from syncsvc.intake.dialects.words import PhotoPath, Words, change_of, mistake_in, told_by, words_by_kind
-from syncsvc.intake.lines import BadLine, first_mistake, json_lines, photo_beside
+from syncsvc.intake.lines import first_mistake, json_lines
+from syncsvc.intake.photo_files import PhotoFile
 from syncsvc.model.changes import Told
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import Photo
+from syncsvc.model.rosters import BadLine
 
 
 class _Line(Words):
@@ -30,7 +32,7 @@ def read_changes(path: Path, *, source: str) -> Iterator[tuple[int, Told | BadLi
     the file. `source` is who tells; with a line's `id` it makes that line count once. Raises InputError where
     the file as a whole cannot be used.
     """
-    for number, told in json_lines(path):
+    for number, _, told in json_lines(path):
         yield number, told if isinstance(told, BadLine) else _told(number, told, path.parent, source)
 
 
@@ -53,4 +55,4 @@ def _told(number: int, given: dict[str, Any], folder: Path, source: str) -> Told
 
 
 def _photo(folder: Path, told: PhotoPath) -> Photo:
-    return photo_beside(folder, told.path)
+    return PhotoFile(folder, told.path).read()

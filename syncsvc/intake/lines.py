@@ -1,57 +1,92 @@
-"""What files from outside share: numbered lines, ids that every part of the house can keep, photos beside the file."""
+"""What files from outside share: numbered lines, ids that every part of the house can keep, mistakes in words."""
 
 import json
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Self
 
 from pydantic import ValidationError
 
-from syncsvc.intake.photos import read_photo_file
 from syncsvc.model.errors import InputError
-from syncsvc.model.people import FaceId, PersonId, Photo
+from syncsvc.model.people import FaceId, PersonId
+from syncsvc.model.rosters import BEGINNING, BadLine, Place
 
 LONGEST_ID = 256
-LONGEST_LINE = 1024 * 1024  # characters; photos stand beside the file, so nothing honest is longer
+LONGEST_NAME = 1000
+LONGEST_LINE = 1024 * 1024  # bytes; photos stand beside the file, so nothing honest is longer
+_BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that was skipped, and why, in words for whoever wrote the file."""
+class Lines:
+    """The lines of a UTF-8 file with their ends, read as they are wanted; the next one begins at `place`.
 
-    line: int
-    reason: str
+    Raises InputError where the file cannot be read on.
+    """
 
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path, self._file = path, file
+        self.offset = self.line = 0
 
-def text_lines(path: Path) -> Iterator[str]:
-    """The file's lines, read as they are wanted. Raises InputError where it cannot be opened or is not UTF-8."""
-    count = 0
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            while line := file.readline(LONGEST_LINE + 1):
-                count += 1
-                if len(line) > LONGEST_LINE:
-                    words = f"{path}: line {count} is longer than {LONGEST_LINE:,} characters; is this the right file?"
-                    raise InputError(words)
-                yield line
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path} is not UTF-8 after line {count}; save it as UTF-8") from None
+    @property
+    def place(self) -> Place:
+        return Place(self.offset, self.line)
 
+    def go_to(self, place: Place) -> None:
+        self._file.seek(place.offset)
+        self.offset, self.line = place.offset, place.line
 
-def json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any] | BadLine]]:
-    """(line number, JSON object) of each line that is not empty."""
-    for number, line in enumerate(text_lines(path), 1):
-        if not line.strip():
-            continue
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
         try:
-            told = json.loads(line)
-        except (ValueError, RecursionError):
-            told = None
-        yield number, told if isinstance(told, dict) else BadLine(number, "is not a JSON object")
+            raw = self._file.readline(LONGEST_LINE + 1)
+        except OSError as error:
+            raise unreadable(self._path, error) from None
+        if not raw:
+            raise StopIteration
+        if len(raw) > LONGEST_LINE:
+            words = f"line {self.line + 1} is longer than {LONGEST_LINE:,} bytes; is this the right file?"
+            raise InputError(f"{self._path}: {words}")
+        if not self.offset and raw.startswith(_BOM):
+            self.offset, raw = len(_BOM), raw[len(_BOM) :]
+        self.offset += len(raw)
+        self.line += 1
+        try:
+            return raw.decode()
+        except UnicodeDecodeError:
+            raise not_utf8(self._path, self.line) from None
+
+
+@contextmanager
+def open_lines(path: Path) -> Iterator[Lines]:
+    """Raises InputError where there is no such file."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise unreadable(path, error) from None
+    with file:
+        yield Lines(path, file)
+
+
+def json_lines(path: Path, start: Place = BEGINNING) -> Iterator[tuple[int, Place, dict[str, Any] | BadLine]]:
+    """(line number, where the next begins, JSON object) of each line that is not empty."""
+    with open_lines(path) as lines:
+        lines.go_to(start)
+        for line in lines:
+            if not line.strip():
+                continue
+            try:
+                told = json.loads(line)
+            except (ValueError, RecursionError):
+                told = None
+            yield (
+                lines.line,
+                lines.place,
+                told if isinstance(told, dict) else BadLine(lines.line, "is not a JSON object"),
+            )
 
 
 def person_id(text: str) -> PersonId:
@@ -64,16 +99,13 @@ def face_id(text: str) -> FaceId:
     return FaceId(_id(text, "the face's id"))
 
 
-def photo_beside(folder: Path, told: str) -> Photo:
-    """The photo at a path relative to `folder`. Raises InputError; nothing outside the folder is ever opened."""
-    try:
-        path = (folder / told).resolve()
-        inside = path.is_relative_to(folder.resolve())
-    except (OSError, ValueError):
-        inside = False
-    if not told or not inside:
-        raise InputError(f"the photo's path must lead to a file in {folder}", field="photo")
-    return read_photo_file(path)
+def person_name(text: str) -> str | None:
+    """None for nothing. Raises InputError for what cannot be a name; it is not quoted."""
+    if len(text) > LONGEST_NAME:
+        raise InputError(f"the person's name has {len(text):,} characters; at most {LONGEST_NAME:,} are taken")
+    if not text.isprintable() and any(unicodedata.category(one) == "Cs" for one in text):
+        raise InputError("the person's name holds a character that cannot be written")
+    return text or None
 
 
 def first_mistake(error: ValidationError) -> str:
@@ -83,6 +115,14 @@ def first_mistake(error: ValidationError) -> str:
     return f"{place}: {one['msg'][:1].lower()}{one['msg'][1:]}"
 
 
+def unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path} cannot be read ({error.strerror})")
+
+
+def not_utf8(path: Path, line: int) -> InputError:
+    return InputError(f"{path} is not UTF-8 in line {line}; save it as UTF-8")
+
+
 def _id(text: str, what: str) -> str:
     if not text:
         raise InputError(f"{what} is empty")
@@ -90,6 +130,6 @@ def _id(text: str, what: str) -> str:
         raise InputError(f"{what} has {len(text)} characters; at most {LONGEST_ID} are taken")
     if text != text.strip():
         raise InputError(f"{what} begins or ends with a space")
-    if any(unicodedata.category(one) in {"Cc", "Cs", "Cn"} for one in text):
+    if not text.isprintable() and any(unicodedata.category(one) in {"Cc", "Cs", "Cn"} for one in text):
         raise InputError(f"{what} holds a character that cannot be written")
     return text

@@ -1,147 +1,125 @@
 """Reads a roster, CSV or JSONL: people with their photos, one after another, however long the file is."""
 
-import csv
+import codecs
+import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
-
-from syncsvc.intake.lines import BadLine, face_id, first_mistake, json_lines, person_id, photo_beside, text_lines
-from syncsvc.model.changes import Upserted
+from syncsvc.intake.lines import face_id, not_utf8, person_id, person_name, unreadable
+from syncsvc.intake.photo_files import PhotoFile
+from syncsvc.intake.roster_rows import Row, csv_rows, json_rows
 from syncsvc.model.errors import InputError
-from syncsvc.model.people import FaceId, Source
+from syncsvc.model.people import FaceId
+from syncsvc.model.rosters import AND_SO_THE_PERSON, BEGINNING, BadLine, Entry, Place, RosterFace
 
-ONLY_FACE = "main"  # the face's id in a roster that gives everybody one photo
+_BLOCK = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolled:
-    """One person of a roster, with exactly these faces; `line` is where they begin."""
+class Roster:
+    """A roster file that was looked over once, so that what is wrong with it as a whole is known beforehand.
 
-    line: int
-    change: Upserted
+    `fingerprint` is of its content and of where its photos are; `ended`: its last line has an end.
+    """
+
+    path: Path
+    photos: Path
+    size: int
+    ended: bool
+    fingerprint: str
+    written: tuple[int, int]  # size and time of the last writing, as the system tells them
+
+    def read(self, start: Place = BEGINNING) -> Iterator[Entry]:
+        """People in the order of the file, from a place that an entry gave as its `after`.
+
+        CSV names its columns in the first line: `id`, and where they are wanted `name`, `photo`, and `face` where
+        people have several; one line for each face, a person's lines next to each other. JSONL has one line for
+        each person: `{"id", "name"?, "faces"?: [{"id"?, "photo"}]}`. Photos are paths relative to `photos`.
+        Where no photo is told, the person's faces stay as they are.
+
+        A person with one bad line is skipped whole: with the others alone, a face that they have would be taken
+        away. Raises InputError where the file cannot be read on; what came before is still good.
+        """
+        rows = json_rows(self.path, start) if _is_json(self.path) else csv_rows(self.path, start)
+        return (_entry(row, self.photos) for row in rows)
+
+    def check_same(self) -> None:
+        """Raises InputError where somebody wrote to the file since it was looked over."""
+        try:
+            same = _written(self.path) == self.written
+        except OSError:
+            same = False
+        if not same:
+            raise InputError(f"{self.path} was changed while it was read; run it again when nobody writes to it")
 
 
-def read_roster(path: Path, *, photos: Path | None = None) -> Iterator[Enrolled | BadLine]:
-    """People in the order of the file, and the lines that had to be skipped.
+def open_roster(path: Path, *, photos: Path | None = None) -> Roster:
+    """Look the file over; `photos` is where its photos are, if not beside it.
 
-    CSV has the columns `id` and `photo`, `face` where people have several, and `name` where it is wanted; one
-    line for each face, a person's lines next to each other. JSONL has one line for each person:
-    `{"id", "name"?, "faces": [{"id"?, "photo"}]}`. Photos are paths relative to `photos`, or to the roster.
-
-    A person with one bad line is skipped whole: with the others alone, a face that they have would be taken away.
-    Raises InputError where the file as a whole cannot be used; what came before is still good.
+    Raises InputError, before anybody was read from it, for what is not text in UTF-8.
     """
     folder = path.parent if photos is None else photos
-    rows = _json_rows(path) if path.suffix.lower() in {".jsonl", ".ndjson"} else _csv_rows(path)
-    seen: set[int] = set()  # hashes only: a million ids fit into memory
-    for row in rows:
-        if isinstance(row, BadLine):
-            yield row
-            continue
-        again = hash(row.id) in seen
-        seen.add(hash(row.id))
-        if again:
-            yield BadLine(row.line, "this person stands further up already; put a person's lines next to each other")
-        else:
-            yield from _opened(row, folder)
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder} for the photos")
+    whole = hashlib.sha256(f"{path.suffix.lower()}\0{folder.resolve()}\0".encode())
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    size = lines = 0
+    last = b"\n"
+    try:
+        written = _written(path)
+        with path.open("rb", buffering=0) as file:
+            while block := file.read(_BLOCK):
+                _check_text(path, decoder, block, lines)
+                whole.update(block)
+                size, lines, last = size + len(block), lines + block.count(b"\n"), block[-1:]
+    except OSError as error:
+        raise unreadable(path, error) from None
+    return Roster(path, folder, size, last == b"\n", whole.hexdigest(), written)
 
 
-@dataclass
-class _Row:
-    """A person as written; `faces` are (line, face id, photo path)."""
-
-    line: int
-    id: str
-    name: str
-    faces: list[tuple[int, str, str]] = field(default_factory=list)
-    bad: list[BadLine] = field(default_factory=list)
-
-
-class _JsonFace(BaseModel):
-    id: str = ONLY_FACE
-    photo: str
+def _check_text(path: Path, decoder: codecs.IncrementalDecoder, block: bytes, lines: int) -> None:
+    try:
+        decoder.decode(block)
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, lines + 1 + error.object.count(b"\n", 0, error.start)) from None
+    if (nul := block.find(0)) >= 0:
+        line = lines + 1 + block.count(b"\n", 0, nul)
+        raise InputError(f"{path} holds a NUL byte in line {line}: it is damaged, or UTF-16; save it as UTF-8")
 
 
-class _JsonRow(BaseModel):
-    id: str
-    name: str = ""
-    faces: tuple[_JsonFace, ...]
+def _written(path: Path) -> tuple[int, int]:
+    told = path.stat()
+    return told.st_size, told.st_mtime_ns
 
 
-def _opened(row: _Row, folder: Path) -> Iterator[Enrolled | BadLine]:
-    """The person with their photos read, or every reason why not."""
-    bad = list(row.bad)
-    faces: dict[FaceId, Source] = {}
-    person = None
+def _is_json(path: Path) -> bool:
+    return path.suffix.lower() in {".jsonl", ".ndjson"}
+
+
+def _entry(row: Row, photos: Path) -> Entry:
+    bad = row.bad
+    person = name = None
     try:
         person = person_id(row.id)
+        name = person_name(row.name)
     except InputError as error:
-        bad.append(BadLine(row.line, str(error)))
+        if row.id or not bad:  # of a line that cannot be read at all it is known already
+            bad.append(BadLine(row.line, str(error)))
+    if row.faces or len(row.bare) > 1:
+        bad += [BadLine(line, "there is no photo") for line in row.bare]
+    faces: dict[FaceId, RosterFace] = {}
     for line, named, photo in row.faces:
         try:
             face = face_id(named)
-            if face in faces:
-                raise InputError(f"the face {face!r} stands here twice for one person")  # noqa: TRY301
-            faces[face] = photo_beside(folder, photo)
         except InputError as error:
             bad.append(BadLine(line, str(error)))
-    if bad or person is None:
-        several = len(row.faces) + len(row.bad) > 1
-        yield from (BadLine(one.line, one.reason + "; the person is skipped" * several) for one in bad)
-    elif not faces:
-        yield BadLine(row.line, "there is no photo; somebody who is to have none is left out of the roster")
-    else:
-        yield Enrolled(row.line, Upserted(person, tuple(faces.items()), row.name or None))
-
-
-def _json_rows(path: Path) -> Iterator[_Row | BadLine]:
-    for number, told in json_lines(path):
-        if isinstance(told, BadLine):
-            yield told
             continue
-        try:
-            row = _JsonRow.model_validate(told)
-        except ValidationError as error:
-            yield BadLine(number, first_mistake(error))
-            continue
-        yield _Row(number, row.id, row.name, [(number, face.id, face.photo) for face in row.faces])
-
-
-def _csv_rows(path: Path) -> Iterator[_Row | BadLine]:
-    reader = csv.reader(text_lines(path), strict=True)
-    columns = _columns(path, reader)
-    current: _Row | None = None
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            yield BadLine(reader.line_num, f"cannot be read as CSV ({error})")
-            continue
-        if not any(cells):
-            continue
-        told = {name: cells[place].strip() if place < len(cells) else "" for name, place in columns.items()}
-        if current is None or current.id != told["id"]:
-            if current is not None:
-                yield current
-            current = _Row(reader.line_num, told["id"], told.get("name", ""))
-        if told["photo"]:
-            current.faces.append((reader.line_num, told.get("face") or ONLY_FACE, told["photo"]))
-        else:
-            current.bad.append(BadLine(reader.line_num, "there is no photo"))
-    if current is not None:
-        yield current
-
-
-def _columns(path: Path, reader: Iterator[list[str]]) -> dict[str, int]:
-    try:
-        titles = [title.strip().lower() for title in next(reader, [])]
-    except csv.Error:
-        titles = []
-    if missing := [name for name in ("id", "photo") if name not in titles]:
-        words = f"{path}: there is no column {' and no column '.join(missing)}"
-        raise InputError(f"{words}; the first line must name id, photo, and (if wanted) face and name")
-    return {name: titles.index(name) for name in ("id", "name", "face", "photo") if name in titles}
+        if face in faces:
+            bad.append(BadLine(line, f"the face {face!r} stands here twice for one person"))
+        faces[face] = RosterFace(line, face, PhotoFile(photos, photo))
+    if bad:
+        several = len(row.faces) + len(row.bare) > 1
+        reasons = (BadLine(one.line, one.reason + AND_SO_THE_PERSON * several) for one in bad)
+        return Entry(row.line, row.after, person, None, None, tuple(reasons))
+    return Entry(row.line, row.after, person, tuple(faces.values()) or None, name)

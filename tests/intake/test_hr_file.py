@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from syncsvc.intake.hr_file import read_changes
-from syncsvc.intake.lines import BadLine
+from syncsvc.model.rosters import BadLine
 from syncsvc.model.changes import Departed, FaceDeleted, FaceReplaced, Told, Upserted
 from syncsvc.model.errors import InputError
 from tests.vendors.photos import draw

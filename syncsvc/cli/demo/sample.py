@@ -11,11 +11,11 @@ from typing import Any
 
 import syncsvc
 from syncsvc.intake.hr_file import read_changes
-from syncsvc.intake.lines import BadLine
-from syncsvc.intake.roster import Enrolled, read_roster
+from syncsvc.intake.roster import open_roster
 from syncsvc.model.changes import Told
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import Digest, FaceId, PersonId
+from syncsvc.model.rosters import BadLine, Entry
 
 Faces = Mapping[PersonId, Mapping[FaceId, Digest]]
 
@@ -42,7 +42,7 @@ def read_sample(folder: Path | None, people: int | None) -> Sample:
     folder = folder or Path(syncsvc.__file__).parent.parent / "deploy" / "sample"
     if not (folder / "roster.csv").is_file():
         raise InputError(f"there is no sample in {folder}; run this in a checkout, or name one with --sample")
-    roster = [_told(entry, number) for number, entry in enumerate(read_roster(folder / "roster.csv"))]
+    roster = [_told(entry, number) for number, entry in enumerate(open_roster(folder / "roster.csv").read())]
     changes = [_checked(told) for _, told in read_changes(folder / "changes.jsonl", source="hr")]
     kept = _kept(roster, changes, people)
     after, refused = _after(folder)
@@ -56,10 +56,11 @@ def read_sample(folder: Path | None, people: int | None) -> Sample:
     )
 
 
-def _told(entry: Enrolled | BadLine, number: int) -> Told:
-    if isinstance(entry, BadLine):
-        raise InputError(f"the sample's roster has a bad line {entry.line}: {entry.reason}")
-    return Told("roster", f"demo-{number}", entry.change)
+def _told(entry: Entry, number: int) -> Told:
+    change = entry.opened()
+    if isinstance(change, tuple):
+        raise InputError(f"the sample's roster has a bad line {change[0].line}: {change[0].reason}")
+    return Told("roster", f"demo-{number}", change)
 
 
 def _checked(told: Told | BadLine) -> Told:

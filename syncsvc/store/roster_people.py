@@ -1,0 +1,155 @@
+"""Whom the rosters of each source name, how these people stand, and who is named no more."""
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    create_engine,
+    delete,
+    exists,
+    func,
+    select,
+    true,
+)
+from sqlalchemy.pool import StaticPool
+
+from syncsvc.model.people import PersonId, Revision
+from syncsvc.store.dialect import among, each_of, insert
+from syncsvc.store.tables import faces, people, roster_people, rosters
+from syncsvc.store.vault import Vault, VaultError
+
+_m, _p = roster_people.c, people.c
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How somebody stands with us. `faces` is how many they have; `name` is None also where nobody can open it."""
+
+    revision: Revision
+    departed: bool
+    faces: int
+    name: str | None = field(repr=False)
+
+
+_STANDING: Select[Any] = select(
+    _p.id,
+    _p.revision,
+    _p.departed_at,
+    _p.sealed_name,
+    select(func.count()).where(faces.c.person_id == _p.id).correlate(people).scalar_subquery().label("faces"),
+)
+
+
+class RosterPeople:
+    def __init__(self, connection: Connection, vault: Vault) -> None:
+        self._connection = connection
+        self._vault = vault
+
+    def mark(self, source: str, run: int, named: Sequence[PersonId]) -> set[PersonId]:
+        """This import names these people; returns those whom it had not named before."""
+        return _mark(self._connection, source, run, named)
+
+    def standing(self, named: Collection[PersonId]) -> dict[PersonId, Standing]:
+        """How those of them stand whom we know."""
+        mine = among(self._connection.dialect.name, _p.id, "named")
+        rows = self._connection.execute(_STANDING.where(mine), {"named": list(named)})
+        return {PersonId(row.id): self._stands(row) for row in rows}
+
+    def absent(
+        self, source: str, run: int | None, *, since: datetime, after: str, limit: int, everybody: bool
+    ) -> list[PersonId]:
+        """People who are with us and whom this import does not name, in the order of their ids, from `after` on.
+
+        They are those whom an earlier roster of the source named, and no current one of another source;
+        `everybody`: whoever is with us. Left out is who changed after `since`: that is newer than the file.
+        `run` None: nobody is named yet.
+        """
+        named = exists().where(_m.source == source, _m.person_id == _p.id)
+        if everybody:
+            wanted = true() if run is None else ~named.where(_m.run == run)
+        else:
+            earlier = named if run is None else named.where(_m.run != run)
+            wanted = and_(earlier, ~_named_elsewhere(source))
+        present = (_p.departed_at.is_(None)) & (_p.revision > 0) & (_p.changed_at <= since)
+        chosen = select(_p.id).where(present, wanted, _p.id > after).order_by(_p.id).limit(limit)
+        return [PersonId(one) for one in self._connection.scalars(chosen)]
+
+    def forget(self, source: str, gone: Collection[PersonId]) -> None:
+        """The source's rosters never named these people."""
+        self._connection.execute(delete(roster_people).where(_m.source == source, _m.person_id.in_(list(gone))))
+
+    def forget_departed(self, source: str, run: int) -> None:
+        """The same for whoever departed and is not named by this import: should they come back, they are not absent."""
+        gone = exists().where(_p.id == _m.person_id, _p.departed_at.is_not(None))
+        self._connection.execute(delete(roster_people).where(_m.source == source, _m.run != run, gone))
+
+    def _stands(self, row: Row[Any]) -> Standing:
+        name = None
+        if row.sealed_name is not None:
+            try:
+                name = self._vault.open(row.sealed_name, purpose="name", about=row.id).decode()
+            except VaultError:  # told again it is written again
+                name = None
+        return Standing(Revision(row.revision), row.departed_at is not None, row.faces, name)
+
+
+class Scratch:
+    """Who was named so far, on paper of one's own: nobody else sees it, and it is thrown away."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def mark(self, named: Sequence[PersonId]) -> set[PersonId]:
+        """Returns those who were not named before."""
+        return _mark(self._connection, "", 1, named)
+
+    def unnamed(self, asked: Sequence[PersonId]) -> list[PersonId]:
+        """Those of them who were not named, in their order."""
+        mine = select(_m.person_id).where(_m.person_id.in_(list(asked)))
+        named = set(self._connection.scalars(mine))
+        return [person for person in asked if person not in named]
+
+
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """In a file that the system removes: a million people are no burden on the memory."""
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(""), poolclass=StaticPool, hide_parameters=True)
+    try:
+        with engine.begin() as connection:
+            roster_people.create(connection)
+            yield Scratch(connection)
+    finally:
+        engine.dispose()
+
+
+def _mark(connection: Connection, source: str, run: int, named: Sequence[PersonId]) -> set[PersonId]:
+    dialect = connection.dialect.name
+    each = each_of(dialect, "named")
+    columns = [bindparam("source", type_=_m.source.type), each.c.value, bindparam("run", type_=_m.run.type)]
+    # Without a WHERE, SQLite would take ON CONFLICT for the condition of a join.
+    statement = insert(dialect, roster_people).from_select(
+        ["source", "person_id", "run"], select(*columns).where(true())
+    )
+    newer = statement.excluded.run
+    statement = statement.on_conflict_do_update(
+        index_elements=["source", "person_id"], set_={"run": newer}, where=_m.run != newer
+    )
+    values = {"source": source, "run": run, "named": list(dict.fromkeys(named))}
+    return {PersonId(one) for one in connection.scalars(statement.returning(_m.person_id), values)}
+
+
+def _named_elsewhere(source: str) -> ColumnElement[bool]:
+    """By the last whole roster of another source, or a later one."""
+    other = roster_people.alias("other")
+    current = (other.c.source == rosters.c.source) & (other.c.run >= rosters.c.whole_run)
+    return exists().where(rosters.c.source != source, current, other.c.person_id == _p.id).correlate(people)
