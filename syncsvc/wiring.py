@@ -181,7 +181,7 @@ def _shelves(settings: Settings, limiter: Limiter, links: Links) -> dict[Library
         name = LibraryName(library.name)
         shelves[name] = Shelf(
             name=name,
-            library=kind(door, options, links.url),
+            library=kind(door, options, partial(links.url, library=name)),
             policy=library.policy,
             owned=library.owned,
             allowance=_allowance(account),

@@ -1,14 +1,24 @@
-"""Links under which a vendor may fetch one photo for a short while."""
+"""Links under which a library may fetch one photo for a short while."""
 
 import base64
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from syncsvc.model.people import Digest
+from syncsvc.model.people import Digest, LibraryName
 from syncsvc.store.vault import Vault, VaultError
 
 LIFETIME = timedelta(minutes=10)  # a vendor fetches within seconds of our call, and every try gets a fresh link
+_FIXED = 8 + 32  # bytes of the instant and of the digest; the library's name follows
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What a token is for: one photo, as one library takes it."""
+
+    digest: Digest
+    library: LibraryName
 
 
 class Links:
@@ -19,17 +29,20 @@ class Links:
         self._base = public_url.rstrip("/")
         self._clock = clock
 
-    def url(self, digest: Digest) -> str:
+    def url(self, digest: Digest, library: LibraryName) -> str:
         expires = int((self._clock() + LIFETIME).timestamp())
-        sealed = self._vault.seal(struct.pack(">Q", expires) + bytes.fromhex(digest), purpose="link", about="")
+        plain = struct.pack(">Q", expires) + bytes.fromhex(digest) + library.encode()
+        sealed = self._vault.seal(plain, purpose="link", about="")
         return f"{self._base}/photos/{base64.urlsafe_b64encode(sealed).decode().rstrip('=')}"
 
-    def open(self, token: str) -> Digest | None:
-        """The photo that a token is for; None where it is forged, damaged or expired."""
+    def open(self, token: str) -> Link | None:
+        """None where the token is forged, damaged or expired."""
         try:
             sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
             plain = self._vault.open(sealed, purpose="link", about="")
         except (VaultError, ValueError):
             return None
         (expires,) = struct.unpack(">Q", plain[:8])
-        return Digest(plain[8:].hex()) if self._clock().timestamp() < expires else None
+        if self._clock().timestamp() >= expires:
+            return None
+        return Link(Digest(plain[8:_FIXED].hex()), LibraryName(plain[_FIXED:].decode()))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncsvc.store.links import LIFETIME, Links
+from syncsvc.store.links import LIFETIME, Link, Links
 from syncsvc.store.vault import Vault
 from tests.conftest import PHOTO_KEY, MovableClock
-from tests.store.ground import photo
+from tests.store.ground import GATE, photo
 
 DIGEST = photo(1).digest
 
@@ -25,14 +25,14 @@ def token_of(url: str) -> str:
 
 
 def test_a_link_leads_to_its_photo(links: Links) -> None:
-    url = links.url(DIGEST)
+    url = links.url(DIGEST, GATE)
 
-    assert links.open(token_of(url)) == DIGEST
+    assert links.open(token_of(url)) == Link(DIGEST, GATE)
     assert set(token_of(url)) <= set(string.ascii_letters + string.digits + "-_")
 
 
 def test_a_link_says_nothing_by_itself_and_is_another_every_time(links: Links) -> None:
-    first, second = links.url(DIGEST), links.url(DIGEST)
+    first, second = links.url(DIGEST, GATE), links.url(DIGEST, GATE)
 
     assert first != second
     assert DIGEST not in first
@@ -40,17 +40,17 @@ def test_a_link_says_nothing_by_itself_and_is_another_every_time(links: Links) -
 
 
 def test_a_link_expires(links: Links, clock: MovableClock) -> None:
-    token = token_of(links.url(DIGEST))
+    token = token_of(links.url(DIGEST, GATE))
 
     clock.advance(LIFETIME.total_seconds() - 1)
-    assert links.open(token) == DIGEST
+    assert links.open(token) == Link(DIGEST, GATE)
     clock.advance(1)
 
     assert links.open(token) is None
 
 
 def test_no_character_of_a_link_can_be_changed(links: Links) -> None:
-    token = token_of(links.url(DIGEST))
+    token = token_of(links.url(DIGEST, GATE))
 
     for place, character in enumerate(token[:-1]):  # the last one holds unused bits
         other = "A" if character != "A" else "B"
@@ -67,7 +67,7 @@ def test_whatever_else_is_asked_for_is_not_there(told: str) -> None:
 def test_a_link_of_another_key_is_not_ours(links: Links, clock: MovableClock) -> None:
     foreign = Links(Vault([bytes(32)]), "https://faces.example.com", clock)
 
-    assert links.open(token_of(foreign.url(DIGEST))) is None
+    assert links.open(token_of(foreign.url(DIGEST, GATE))) is None
 
 
 def test_a_sealed_photo_is_no_link(links: Links, vault: Vault) -> None:
@@ -77,8 +77,8 @@ def test_a_sealed_photo_is_no_link(links: Links, vault: Vault) -> None:
 
 
 def test_links_survive_the_rotation_of_keys(links: Links, clock: MovableClock) -> None:
-    token = token_of(links.url(DIGEST))
+    token = token_of(links.url(DIGEST, GATE))
 
     rotated = Links(Vault([bytes(32), PHOTO_KEY]), "https://faces.example.com", clock)
 
-    assert rotated.open(token) == DIGEST
+    assert rotated.open(token) == Link(DIGEST, GATE)

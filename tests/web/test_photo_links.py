@@ -7,11 +7,15 @@ import pytest
 from PIL import Image
 
 from syncsvc.intake.photos import read_photo
-from syncsvc.model.people import Digest, Feature, Photo
+from syncsvc.library.fitting import fit
+from syncsvc.model.people import Digest, Feature, LibraryName, Photo
 from syncsvc.store.links import LIFETIME, Links
 from syncsvc.store.vault import Vault
 from syncsvc.wiring import Service, now
+from tests.vendors.photos import too_large_for
 from tests.web.asking import Client
+
+NORTH_GATE = LibraryName("north-gate")
 
 
 @pytest.fixture
@@ -25,7 +29,7 @@ def photo(service: Service) -> Photo:
 
 
 def path(service: Service, digest: Digest) -> str:
-    return service.links.url(digest).removeprefix("http://localhost")
+    return service.links.url(digest, NORTH_GATE).removeprefix("http://localhost")
 
 
 def test_a_fresh_link_opens_its_photo(client: Client, service: Service, photo: Photo) -> None:
@@ -52,9 +56,10 @@ def test_a_link_says_nothing_of_the_photo_it_opens(service: Service, photo: Phot
 def test_every_other_token_is_nothing_here(client: Client, service: Service, photo: Photo) -> None:
     vault = Vault(service.settings.photo_keys)
     good = path(service, photo.digest)
-    expired = Links(vault, "", lambda: now() - LIFETIME - timedelta(seconds=1)).url(photo.digest)
-    elsewhere = Links(Vault([b"x" * 32]), "", now).url(photo.digest)
+    expired = Links(vault, "", lambda: now() - LIFETIME - timedelta(seconds=1)).url(photo.digest, NORTH_GATE)
+    elsewhere = Links(Vault([b"x" * 32]), "", now).url(photo.digest, NORTH_GATE)
     gone = path(service, Digest("ab" * 32))
+    unknown = service.links.url(photo.digest, LibraryName("south-gate")).removeprefix("http://localhost")
     last = "A" if good[-2] != "A" else "B"
     tampered = good[:-2] + last + good[-1]
 
@@ -64,6 +69,7 @@ def test_every_other_token_is_nothing_here(client: Client, service: Service, pho
             expired,
             elsewhere,
             gone,
+            unknown,
             tampered,
             good[:-4],
             f"/photos/{photo.digest}",
@@ -74,6 +80,26 @@ def test_every_other_token_is_nothing_here(client: Client, service: Service, pho
 
     assert {answer.status_code for answer in answers} == {404}
     assert {answer.json()["detail"] for answer in answers} == {"there is nothing here"}
+
+
+def test_a_photo_is_served_as_the_library_takes_it_that_the_link_was_made_for(client: Client, service: Service) -> None:
+    rule = service.house.shelf(NORTH_GATE).library.capabilities.photo
+    photo = too_large_for(rule)
+    with service.house.store.transaction() as tx:
+        tx.photos.keep(photo, now())
+
+    answer = client.get(path(service, photo.digest))
+
+    assert answer.content == fit(photo, rule).content
+    assert answer.headers["Content-Type"] == "image/jpeg"
+
+
+def test_a_photo_that_nothing_makes_fit_is_not_there(client: Client, service: Service) -> None:
+    photo = Photo(b"no picture", "image/webp", 300, 300)
+    with service.house.store.transaction() as tx:
+        tx.photos.keep(photo, now())
+
+    assert client.get(path(service, photo.digest)).status_code == 404
 
 
 def test_a_feature_is_no_photo(client: Client, service: Service) -> None:
