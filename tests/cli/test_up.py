@@ -2,15 +2,9 @@
 
 import os
 import signal
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,64 +17,10 @@ from syncsvc.sandbox.serve import running, sandbox_class
 from syncsvc.settings import load
 from syncsvc.wiring import open_service
 from tests.cli.conftest import CONFIGURATION, KEY
+from tests.cli.upping import PATIENCE, Up, eventually, running_up
 from tests.vendors.photos import draw
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
-
-PATIENCE = 60.0
-
-
-def eventually(true: Callable[[], bool], what: str) -> None:
-    """Waits for other processes; there is no clock of theirs to move."""
-    until = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < until, f"not within {PATIENCE:.0f} s: {what}"
-        time.sleep(0.1)
-
-
-@dataclass
-class Up:
-    """A running `syncsvc up`."""
-
-    folder: Path
-    port: int
-    environ: dict[str, str]
-    process: "subprocess.Popen[bytes]" = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.said = (self.folder / "said.txt").open("ab")
-        words = [sys.executable, "-m", "syncsvc", "up", "--port", str(self.port)]
-        self.process = subprocess.Popen(
-            words, cwd=self.folder, env=self.environ, stdout=self.said, stderr=subprocess.STDOUT
-        )
-
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        words = [sys.executable, "-m", "syncsvc", *arguments]
-        return subprocess.run(words, cwd=self.folder, env=self.environ, capture_output=True, text=True, check=False)
-
-    def pid(self, name: str) -> int | None:
-        file = self.folder / "var" / "run" / f"{name}.pid"
-        return int(file.read_text() or 0) if file.exists() else None
-
-    def ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    def children(self) -> list[int]:
-        """Processes whose command line names this folder's configuration, or its Redis."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != self.process.pid:
-                try:
-                    words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
-                except OSError:
-                    continue
-                if str(self.folder).encode() in words and int(entry.name) != os.getpid():
-                    found.append(int(entry.name))
-        return found
 
 
 @pytest.fixture
@@ -92,19 +32,8 @@ def sandbox() -> Iterator[tuple[Sandbox, str]]:
 
 @pytest.fixture
 def up(tmp_path: Path, sandbox: tuple[Sandbox, str]) -> Iterator[Up]:
-    file = tmp_path / "syncsvc.toml"
-    file.write_text(CONFIGURATION.format(base_url=sandbox[1]) + "[worker]\nthreads = 4\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    up = Up(tmp_path, port, {**os.environ, "PHOTO_KEY": KEY, "SYNCSVC_CONFIG": str(file)})
-    try:
-        eventually(up.ready, "ready")
+    with running_up(tmp_path, CONFIGURATION.format(base_url=sandbox[1]), {"PHOTO_KEY": KEY}) as up:
         yield up
-    finally:
-        up.process.kill()
-        up.process.wait()
-        up.said.close()
-        eventually(lambda: not up.children(), "its children ended with it")
 
 
 def tell(up: Up, person: str) -> None:
