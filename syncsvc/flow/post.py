@@ -67,7 +67,8 @@ def _serve(house: House, post: Post, name: str) -> list[Sent]:
             letters = tx.callbacks.due(name, now, 1 if target.failures else AT_ONCE)
         answers = post(name, letters) if letters else ()
         now = house.clock()
-        posted = [_posted(letter, answer, now) for letter, answer in zip(letters, answers, strict=True)]
+        pairs = list(zip(letters, answers, strict=True))
+        posted = [_posted(letter, answer, now, works=not target.failures) for letter, answer in pairs]
         after = _after(target, answers, now)
         goes_on = bool(letters) and after.not_before is None and after.disabled_at is None and now < stop
         after = replace(after, not_before=now + SERVED) if goes_on else after
@@ -80,14 +81,15 @@ def _serve(house: House, post: Post, name: str) -> list[Sent]:
     return sent
 
 
-def _posted(letter: Letter, answer: Answer, now: datetime) -> Posted:
+def _posted(letter: Letter, answer: Answer, now: datetime, *, works: bool) -> Posted:
+    """A message is given up where its address `works` for others; else the address is, and its messages wait."""
     tried = letter.attempts + 1
     match answer:
         case Accepted():
             return Posted(letter.id, "delivered", now, tried)
         case Unwanted(detail=detail):
             return Posted(letter.id, "due", now, letter.attempts, detail)
-        case NotNow(detail=detail) if tried >= TRIES:
+        case NotNow(detail=detail) if works and tried >= TRIES:
             return Posted(letter.id, "given_up", now, tried, detail)
         case NotNow(detail=detail, wait=wait):
             delay = max(wait or 0.0, backoff(tried, base=RETRY_BASE, cap=RETRY_CAP))
