@@ -53,6 +53,8 @@ def test_what_the_database_says_is_shown_beside_it(tmp_path: Path) -> None:
         oldest_due_seconds={"north-gate": 1.5},
         library_states={"north-gate": "halted"},
         situations={("north-gate", "stray"): 2},
+        callbacks_waiting={"hr": 3},
+        callback_states={"hr": "disabled"},
     )
 
     found = samples(Metrics(tmp_path).render(gauges))
@@ -61,6 +63,19 @@ def test_what_the_database_says_is_shown_beside_it(tmp_path: Path) -> None:
     assert found["syncsvc_oldest_due_seconds", "north-gate"] == 1.5
     assert found["syncsvc_library_state", "north-gate", "halted"] == 1
     assert found["syncsvc_reconcile_situations", "north-gate", "stray"] == 2
+    assert found["syncsvc_callbacks_waiting", "hr"] == 3
+    assert found["syncsvc_callback_state", "hr", "disabled"] == 1
+
+
+def test_every_try_to_send_a_message_is_counted_by_how_it_ended(tmp_path: Path) -> None:
+    metrics = Metrics(tmp_path)
+    for outcome in ("failed", "accepted", "accepted"):
+        metrics.posted("hr", outcome)
+
+    found = samples(metrics.render(Gauges()))
+
+    assert found["syncsvc_callbacks_total", "hr", "accepted"] == 2
+    assert found["syncsvc_callbacks_total", "hr", "failed"] == 1
 
 
 def test_a_vendors_many_codes_are_one_label(tmp_path: Path) -> None:

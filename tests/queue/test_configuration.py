@@ -90,6 +90,33 @@ def test_whoever_rings_waits_for_no_broker(settings: Mapping[str, Any]) -> None:
     assert settings["broker_transport_options"]["max_retries"] == 0
 
 
+def test_callbacks_are_told_every_second_where_there_are_some(
+    settings: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "notify" not in settings["beat_schedule"]
+    section = '[[callback]]\nname = "hr"\nurl = "http://127.0.0.1:1"\nsecret = "env:SECRET"\n'
+    monkeypatch.setenv("SYNCSVC_CONFIG", _environ(tmp_path, section)["SYNCSVC_CONFIG"])
+    monkeypatch.setenv("SECRET", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
+
+    beat = runpy.run_path(str(ROOT / "celeryconfig.py"))["beat_schedule"]["notify"]
+
+    assert (beat["task"], beat["schedule"]) == ("syncsvc.notify", 1.0)
+    assert beat["options"] == {"queue": "housekeeping", "expires": 3}
+
+
+def test_what_is_old_is_forgotten_at_the_hour_of_the_nightly_round(
+    tmp_path: Path, settings: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = '[reconcile]\nat = "04:05"\ntime_zone = "Asia/Shanghai"\n'
+    monkeypatch.setenv("SYNCSVC_CONFIG", _environ(tmp_path, at)["SYNCSVC_CONFIG"])
+
+    read = runpy.run_path(str(ROOT / "celeryconfig.py"))
+
+    night = read["beat_schedule"]["purge"]
+    assert (night["task"], read["timezone"]) == ("syncsvc.purge", "Asia/Shanghai")
+    assert (night["schedule"].hour, night["schedule"].minute) == ({4}, {5})
+
+
 def test_the_tasks_have_their_public_names(environ: Mapping[str, str], tmp_path: Path) -> None:
     words = "import json; from syncsvc.queue import tasks; print(json.dumps(sorted(tasks.app.tasks)))"
 
