@@ -11,6 +11,8 @@ from sqlalchemy import (
     case,
     func,
     literal,
+    literal_column,
+    null,
     or_,
     select,
     update,
@@ -264,25 +266,32 @@ class Deliveries:
         return {LibraryName(library): since for library, since in self._connection.execute(oldest)}
 
 
+def _word(text: str) -> Any:
+    return literal_column(f"'{text}'")
+
+
 @cache
 def _want(dialect: str) -> Any:
-    """Built once: it runs for every change and every library."""
+    """Built once: it runs for every change and every library.
+
+    Every constant is spelled out: with a value to come among them, SQLAlchemy would send row by row.
+    """
     statement = insert(dialect, deliveries)
     new, still_owed = statement.excluded, IS_OPEN
-    in_doubt = or_(*(_d.state == state for state in IN_DOUBT), _d.doubted_revision.is_not(None))
+    in_doubt = or_(_d.state.in_([_word(state) for state in IN_DOUBT]), _d.doubted_revision.is_not(None))
     values = {
         "wanted": new.wanted,
         "wanted_faces": new.wanted_faces,
         "wanted_at": case((still_owed, _d.wanted_at), else_=new.wanted_at),
         "verb": new.verb,
         "rank": case((and_(still_owed, _d.rank < new.rank), _d.rank), else_=new.rank),
-        "state": case((in_doubt, "doubtful"), else_="due"),
+        "state": case((in_doubt, _word("doubtful")), else_=_word("due")),
         "due_at": new.due_at,
         "busy_until": case((_d.leased_until.is_not(None), _d.busy_until), else_=new.busy_until),
-        "attempts": 0,
-        "reason": None,
-        "detail": None,
-        "face_id": None,
+        "attempts": literal_column("0"),
+        "reason": null(),
+        "detail": null(),
+        "face_id": null(),
     }
     statement = statement.on_conflict_do_update(index_elements=["library", "person_id"], set_=values)
     return statement.returning(_d.library, _d.person_id, _d.id, _d.busy_until)
