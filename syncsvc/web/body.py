@@ -1,7 +1,6 @@
 """Holds every request to a size, before anybody reads it."""
 
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -46,8 +45,10 @@ class LargestBody:
             answered = True
             await send(message)
 
-        with suppress(_TooLargeError):
+        try:
             await self._app(scope, counted, noted)
+        except* _TooLargeError:  # alone, or among the tasks of an answer that streams
+            pass
         if passed and not answered:
             await self._refuse(scope, receive, send)
 

@@ -1,0 +1,155 @@
+"""A request is held to a size, whatever it says of itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Annotated, Any
+
+import httpx
+import pytest
+from fastapi import Body, FastAPI, Request
+from starlette.responses import PlainTextResponse, StreamingResponse
+from starlette.types import Message
+
+from syncsvc.web import problems
+from syncsvc.web.body import LargestBody
+from tests.web.asking import Client
+
+MOST = 1000
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    """Counts what it reads; holds it to a thousand bytes."""
+    app = FastAPI()
+    app.add_middleware(LargestBody, most=MOST, elsewhere={"/else": PlainTextResponse})
+    problems.install(app)
+
+    @app.post("/raw")
+    async def _raw(request: Request) -> int:
+        return len(await request.body())
+
+    @app.post("/json")
+    async def _json(told: Annotated[dict[str, Any], Body()]) -> int:
+        return len(told)
+
+    @app.post("/unread")
+    async def _unread() -> str:
+        return "done"
+
+    @app.post("/early")
+    async def _early(request: Request) -> StreamingResponse:
+        async def echo() -> AsyncIterator[bytes]:
+            yield b"first"
+            async for part in request.stream():
+                yield part
+
+        return StreamingResponse(echo())
+
+    return app
+
+
+def test_what_fits_is_read(app: FastAPI) -> None:
+    assert Client(app).post("/raw", content=bytes(MOST)).json() == MOST
+    assert Client(app).post("/raw", content=b"").json() == 0
+    assert Client(app).post("/raw", content=dripping([500, 500])).json() == MOST
+
+
+@pytest.mark.parametrize("path", ["/raw", "/json", "/unread"])
+def test_what_says_that_it_is_too_large_is_not_read_at_all(app: FastAPI, path: str) -> None:
+    answer = Client(app).post(path, content=bytes(MOST + 1), headers={"Content-Type": "application/json"})
+
+    assert_too_large(answer)
+
+
+@pytest.mark.parametrize("path", ["/raw", "/json"])
+@pytest.mark.parametrize("sizes", [[MOST + 1], [600, 600], [1] * (MOST + 1)], ids=["one", "two", "many"])
+def test_what_says_nothing_of_its_size_ends_where_it_is_too_large(app: FastAPI, path: str, sizes: list[int]) -> None:
+    read: list[int] = []
+
+    answer = Client(app).post(path, content=dripping([*sizes, *[1] * 50], read.append))
+
+    assert_too_large(answer)
+    assert sum(read) <= MOST + max(sizes)
+
+
+def test_elsewhere_it_is_said_in_another_way(app: FastAPI) -> None:
+    answer = Client(app).post("/elsewhere", content=bytes(MOST + 1))
+
+    assert answer.text == "the request is larger than 1,000 bytes; send fewer or smaller photos at once"
+
+
+def test_a_size_that_lies_does_not_help(app: FastAPI) -> None:
+    answer = Client(app).post("/raw", content=dripping([600, 600]), headers={"Content-Length": "10"})
+
+    assert_too_large(answer)
+
+
+@pytest.mark.parametrize("told", ["-1", "x", "", "9" * 5000, "1e9", "\xb2"])
+def test_a_size_that_is_no_number_is_no_trouble(app: FastAPI, told: str) -> None:
+    status = asyncio.run(asked(app, [(b"content-length", told.encode("latin-1"))], [b"x" * 5]))
+
+    assert status == (413 if told.startswith("9") else 200)
+
+
+def test_an_answer_that_has_begun_is_not_begun_again(app: FastAPI) -> None:
+    answers: list[str] = []
+
+    asyncio.run(asked(app, [], [b"x" * 600, b"x" * 600], path="/early", seen=answers.append))
+
+    assert answers.count("http.response.start") == 1
+
+
+def test_what_is_no_request_passes() -> None:
+    seen: list[str] = []
+
+    async def inner(scope: Any, _receive: Any, _send: Any) -> None:
+        seen.append(scope["type"])
+
+    asyncio.run(LargestBody(inner, MOST, {})({"type": "lifespan"}, None, None))  # type: ignore[arg-type]
+
+    assert seen == ["lifespan"]
+
+
+def assert_too_large(answer: httpx.Response) -> None:
+    assert answer.status_code == 413
+    assert answer.headers["Content-Type"] == problems.MEDIA_TYPE
+    assert answer.headers["Connection"] == "close"
+    assert "larger than 1,000 bytes" in answer.json()["detail"]
+
+
+async def dripping(sizes: Iterable[int], note: Callable[[int], object] = bool) -> AsyncIterator[bytes]:
+    for size in sizes:
+        note(size)
+        yield bytes(size)
+
+
+async def asked(
+    app: FastAPI,
+    headers: list[tuple[bytes, bytes]],
+    parts: list[bytes],
+    *,
+    path: str = "/raw",
+    seen: Callable[[str], object] = bool,
+) -> int:
+    """The status of the answer to a request of these parts; httpx would correct its headers."""
+    left, statuses = list(parts), []
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+        "http_version": "1.1",
+    }
+
+    async def receive() -> Message:
+        part = left.pop(0) if left else b""
+        return {"type": "http.request", "body": part, "more_body": bool(left)}
+
+    async def send(message: Message) -> None:
+        seen(message["type"])
+        if message["type"] == "http.response.start":
+            statuses.append(int(message["status"]))
+
+    await app(scope, receive, send)
+    return statuses[0]
