@@ -88,12 +88,12 @@ def import_(
     try:
         with screen:
             if dry_run:
-                ended = _rehearse(here, opened, source, screen, absence, troubles)
+                ended = _rehearse(here, opened, source, screen, absence, troubles=troubles)
             else:
                 ended = _import(here, opened, source, screen, absence, restart=restart)
     except BaseException:
-        if screen.place.line and not dry_run:
-            say(f"everything up to line {screen.place.line:,} is recorded; the same command goes on behind it")
+        if not dry_run:
+            screen.stopped()
         raise
     if as_json:
         _print(ended, screen, troubles, source, dry_run=dry_run)
@@ -114,7 +114,7 @@ def _import(
 
 
 def _rehearse(
-    here: Desk, opened: "Roster", source: str, screen: "Screen", absence: "Absence | None", troubles: "Troubles"
+    here: Desk, opened: "Roster", source: str, screen: "Screen", absence: "Absence | None", *, troubles: "Troubles"
 ) -> "Imported":
     from syncsvc.flow.rehearse_roster import rehearse_roster  # noqa: PLC0415
 

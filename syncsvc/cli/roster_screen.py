@@ -111,6 +111,12 @@ class Screen:
             self._told = time.monotonic()
             self._console.print(f"{place.offset / max(1, self._size):.0%}: {words}{self._time_left()}")
 
+    def stopped(self) -> None:
+        """It ends before its time."""
+        if self.place.line:
+            words = f"everything up to line {self.place.line:,} is recorded; the same command goes on behind it"
+            self._console.print(words, soft_wrap=True)
+
     def _time_left(self) -> str:
         read = self.place.offset - self._began.offset
         if not read:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from itertools import islice
@@ -14,13 +15,15 @@ from syncsvc.flow.house import House
 from syncsvc.flow.record import write_all
 from syncsvc.model.changes import Told
 from syncsvc.model.errors import InputError, UnsafePlanError
+from syncsvc.model.people import FaceId, PersonId, Photo
 from syncsvc.model.rosters import BadLine, Counts, Entry, Place, RosterFile
 from syncsvc.store import Transaction
+from syncsvc.store.engine import DatabaseUnavailableError
 from syncsvc.store.rosters import Import
 
 PEOPLE_AT_ONCE = 500
 BYTES_AT_ONCE = 16 * 1024 * 1024  # of photos that are in memory at the same time
-FORGOTTEN_AFTER = timedelta(hours=24)  # what was told longer ago may have been overtaken: the file is read anew
+FORGOTTEN_AFTER = timedelta(hours=12)  # what was told longer ago may have been overtaken: the file is read anew
 HELD_FOR = timedelta(minutes=5)  # how long a process of another machine is believed to be at it without a word
 
 
@@ -63,7 +66,7 @@ def import_roster(
     """Record everybody whom the roster names and who is not so already; with `absence`, the others depart.
 
     A batch and how far the file has come are one transaction: whoever dies in between loses the batch in hand,
-    and the same call goes on behind the one before, unless that was a day ago or the file is another. A file that
+    and the same call goes on behind the one before, unless that was half a day ago or the file is another. A file that
     was imported to its end is compared anew. No bell is rung: the sweep finds what is due.
 
     Raises InputError where the file cannot be read on, was written to meanwhile, or another process imports a
@@ -79,7 +82,8 @@ def import_roster(
         importing.end(roster)
         refused = importing.finish(roster, absence)
     finally:
-        house.store.patiently(lambda tx: tx.rosters.let_go_of(held))
+        with suppress(DatabaseUnavailableError), house.store.transaction() as tx:
+            tx.rosters.let_go_of(held)
     return Imported(importing.counts, held.place.line, before, refused)
 
 
@@ -91,7 +95,7 @@ def batches(entries: Iterator[Entry]) -> Iterator[list[Entry]]:
 def unfit(roster: RosterFile, counts: Counts) -> str | None:
     """Why nobody can be absent from what was read; None where somebody can."""
     if counts.bad_lines:
-        return f"{counts.bad_lines:,} lines could not be read, and who stands there is not absent"
+        return f"bad lines: {counts.bad_lines:,}, and whoever stands there is not absent"
     if not counts.named:
         return "the roster names nobody"
     if not roster.ended:
@@ -187,6 +191,7 @@ class _Importing:
         for one in taken:
             same = one.change is not None and next(effects).effect == "unchanged"
             count(counts, "unchanged" if same else one.kind, one.bad)
+        tx.roster_people.note_origins(_read_again(taken))
         if bad := [line for one in taken for line in one.bad]:
             self.witness.skipped(bad)
         self._reach(tx, counts)
@@ -195,3 +200,14 @@ class _Importing:
     def _reach(self, tx: Transaction, counts: Counts) -> None:
         if not tx.rosters.reach(self.held, self.place, asdict(counts), self.house.clock()):
             raise InputError(f"another process has gone on with this import of {self.held.source!r}; this one stops")
+
+
+def _read_again(verdicts: Sequence[Verdict]) -> list[tuple[PersonId, FaceId, Photo]]:
+    """Photos that had to be read, so that they need not be read again where they turned out to be the same."""
+    changes = (one.change for one in verdicts if one.change is not None)
+    return [
+        (change.person, face, photo)
+        for change in changes
+        for face, photo in change.faces or ()
+        if isinstance(photo, Photo) and photo.origin is not None
+    ]

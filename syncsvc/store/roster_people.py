@@ -20,10 +20,11 @@ from sqlalchemy import (
     func,
     select,
     true,
+    update,
 )
 from sqlalchemy.pool import StaticPool
 
-from syncsvc.model.people import PersonId, Revision
+from syncsvc.model.people import FaceId, PersonId, Photo, Revision
 from syncsvc.store.dialect import among, each_of, insert
 from syncsvc.store.tables import faces, people, roster_people, rosters
 from syncsvc.store.vault import Vault, VaultError
@@ -49,6 +50,17 @@ _STANDING: Select[Any] = select(
     select(func.count()).where(faces.c.person_id == _p.id).correlate(people).scalar_subquery().label("faces"),
 )
 
+_NOTE_ORIGIN = (
+    update(faces)
+    .where(
+        faces.c.person_id == bindparam("person"),
+        faces.c.face_id == bindparam("face"),
+        faces.c.digest == bindparam("made_from"),
+        faces.c.origin.is_distinct_from(bindparam("came_as")),
+    )
+    .values(origin=bindparam("came_as"))
+)
+
 
 class RosterPeople:
     def __init__(self, connection: Connection, vault: Vault) -> None:
@@ -64,6 +76,15 @@ class RosterPeople:
         mine = among(self._connection.dialect.name, _p.id, "named")
         rows = self._connection.execute(_STANDING.where(mine), {"named": list(named)})
         return {PersonId(row.id): self._stands(row) for row in rows}
+
+    def note_origins(self, read: Sequence[tuple[PersonId, FaceId, Photo]]) -> None:
+        """Faces that were made from these pictures may as well have come as their bytes."""
+        rows = [
+            {"person": person, "face": face, "made_from": photo.digest, "came_as": photo.origin}
+            for person, face, photo in read
+        ]
+        if rows:
+            self._connection.execute(_NOTE_ORIGIN, rows)
 
     def absent(
         self, source: str, run: int | None, *, since: datetime, after: str, limit: int, everybody: bool
