@@ -166,8 +166,13 @@ def _last_day(employments: Sequence[Any]) -> date | None:
 
 def _known(response: httpx.Response) -> Mapping[str, Any]:
     """The person. A 404 without Personio's own error object is somebody else's, and says nothing of the person."""
-    if response.status_code == httpx.codes.NOT_FOUND and not isinstance(as_object(response).get("errors"), list):
-        raise RejectedError("what answers is not Personio's API; check options.api_url", code="http-404")
+    if response.status_code == httpx.codes.NOT_FOUND:
+        try:
+            theirs = isinstance(as_object(response).get("errors"), list)
+        except ValueError:
+            theirs = False
+        if not theirs:
+            raise RejectedError("what answers is not Personio's API; check options.api_url", code="http-404")
     return json_answer(response)
 
 
