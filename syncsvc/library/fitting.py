@@ -124,7 +124,7 @@ def _drawn(picture: Image.Image, kind: str, rule: PhotoRule) -> Photo | None:
 
 
 def _too_many_bytes(photo: Photo, rule: PhotoRule) -> Misfit:
-    return Misfit("photo_bytes", f"has {len(photo.content):,} bytes", f"takes at most {_told(rule.max_bytes)}")
+    return Misfit("photo_bytes", f"has {len(photo.content):,} bytes", f"needs at most {_told(rule.max_bytes)}")
 
 
 def _told(size: int) -> str:

@@ -138,7 +138,7 @@ def test_the_same_photo_becomes_the_same_bytes_every_time() -> None:
         (
             photo_of(noise((300, 300)), "PNG"),
             PhotoRule(BOTH, 900),
-            r"the photo has \d+,\d+ bytes; this library takes at most 900 bytes",
+            r"the photo has \d+,\d+ bytes; this library needs at most 900 bytes",
             "photo_bytes",
         ),
         (
