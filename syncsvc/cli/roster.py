@@ -162,16 +162,21 @@ def _tell(ended: "Imported", screen: "Screen", troubles: "Troubles", *, dry_run:
     if ended.went_on_after:
         say(f"went on after line {ended.went_on_after:,}, where it was interrupted")
     say(
-        f"{counts.named:,} people: {counts.new:,} {would}new, {counts.changed:,} {would}changed, "
+        f"{_people(counts.named)}: {counts.new:,} {would}new, {counts.changed:,} {would}changed, "
         f"{counts.back:,} {would}back again, {counts.unchanged:,} unchanged ({screen.pace:,.0f} lines/s)"
     )
     for one in screen.bad.first:
         say(f"line {one.line}: {one.reason}")
     if counts.bad_lines:
-        say(f"{counts.bad_lines:,} bad lines, {counts.skipped:,} people skipped; all of them: {screen.bad.file}")
+        lines = "1 bad line" if counts.bad_lines == 1 else f"{counts.bad_lines:,} bad lines"
+        say(f"{lines}, {_people(counts.skipped)} skipped; all of them: {screen.bad.file}")
     for (library, reason), count in troubles.most_common():
         say(f"{library} would refuse {count:,} {'photo' if count == 1 else 'photos'}: {reason}")
     if counts.departed:
-        say(f"{counts.departed:,} absent people {'would depart' if dry_run else 'departed'}")
+        say(f"{_people(counts.departed, 'absent ')} {'would depart' if dry_run else 'departed'}")
     if ended.refused:
         say(f"nobody departed: {ended.refused}")
+
+
+def _people(count: int, which: str = "") -> str:
+    return f"{count:,} {which}{'person' if count == 1 else 'people'}"

@@ -33,16 +33,19 @@ class BadLines:
         if self.file.exists():
             self.file.replace(old)
             for one in _read(old):
-                self.add([one] if one.line <= line else [])
+                self._write([one] if one.line <= line else [])
             old.unlink()
         self._last = line
 
     def add(self, lines: Sequence[BadLine]) -> None:
         """Lines that were added before are passed over."""
         fresh = sorted((one for one in lines if one.line > self._last), key=lambda one: one.line)
+        self._write(fresh)
+        self._last = max((self._last, *(one.line for one in fresh)))
+
+    def _write(self, fresh: Sequence[BadLine]) -> None:
         if not fresh:
             return
-        self._last = fresh[-1].line
         self.first += fresh[: self.SHOWN - len(self.first)]
         self.file.parent.mkdir(parents=True, exist_ok=True)
         new = not self.file.exists()

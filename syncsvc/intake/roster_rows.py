@@ -81,7 +81,8 @@ def csv_rows(path: Path, start: Place) -> Iterator[Row]:
 
 
 def _gathered(lines: Lines, titles: "_Titles") -> Iterator[Row]:
-    """One row a person, of neighbouring lines."""
+    """One row a person, of neighbouring lines; one a line where no line is about a face."""
+    several = titles.places["photo"] is not None
     reader = csv.reader(lines, strict=True)
     current: Row | None = None
     while True:
@@ -98,7 +99,7 @@ def _gathered(lines: Lines, titles: "_Titles") -> Iterator[Row]:
             found = titles.row(begins, cells)
         if current is None:
             current = found
-        elif found.id and found.id == current.id:
+        elif several and found.id and found.id == current.id:
             current.faces += found.faces
             current.bare += found.bare
             current.bad += found.bad

@@ -1,6 +1,7 @@
 """A roster is imported: once, whatever dies in between; and what is so already is neither read nor written again."""
 
 import threading
+import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -315,6 +316,19 @@ def test_an_import_ends_its_batch_before_photos_fill_the_memory(
 
     assert len(log.places) > 3
     assert len(office.photos()) == 8
+
+
+@pytest.mark.parametrize("database", ["sqlite"])
+def test_the_people_who_were_recorded_do_not_stay_in_memory(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "PEOPLE_AT_ONCE", 100)
+    held: list[int] = []
+    tracemalloc.start()
+
+    office.enrol(office.people(*range(4000)), log=Log(then=lambda _: held.append(tracemalloc.get_traced_memory()[0])))
+    tracemalloc.stop()
+
+    assert len(held) == 41
+    assert held[-1] - held[10] < 3000 * 20  # bytes: less than the shortest id of each would take
 
 
 def test_a_process_of_this_machine_that_died_is_not_waited_for(office: Office) -> None:
