@@ -139,7 +139,7 @@ class Callbacks:
     def waiting(self, names: Collection[str]) -> dict[str, Waiting]:
         """These callbacks' messages that have not arrived."""
         counted = (
-            select(_c.callback, _c.state, func.count().label("count"), func.min(_c.created_at).label("oldest"))
+            select(_c.callback, _c.state, func.count().label("many"), func.min(_c.created_at).label("oldest"))
             .where(_c.callback.in_(sorted(names)), _UNDELIVERED)
             .group_by(_c.callback, _c.state)
         )
@@ -147,9 +147,7 @@ class Callbacks:
         found = {}
         for name in sorted(names):
             due, given_up = rows.get((name, "due")), rows.get((name, "given_up"))
-            found[name] = Waiting(
-                due.count if due else 0, given_up.count if given_up else 0, due.oldest if due else None
-            )
+            found[name] = Waiting(due.many if due else 0, given_up.many if given_up else 0, due.oldest if due else None)
         return found
 
     def purge(self, names: Collection[str], before: datetime, limit: int) -> int:

@@ -35,13 +35,13 @@ class Mail:
 
     answers: dict[str, Callable[[Letter], Answer]] = field(default_factory=dict)
     brought: list[tuple[str, str]] = field(default_factory=list)
-    before: Callable[[str], object] = lambda name: None
+    before: Callable[[str], object] = str
 
     def __call__(self, name: str, letters: Sequence[Letter]) -> list[Answer]:
         self.before(name)
         self.brought += [(name, one.id) for one in letters]
-        answer = self.answers.get(name, lambda _: Accepted())
-        return [answer(one) for one in letters]
+        answer = self.answers.get(name)
+        return [Accepted() if answer is None else answer(one) for one in letters]
 
     def of(self, name: str) -> list[str]:
         return [message for whose, message in self.brought if whose == name]
