@@ -16,7 +16,7 @@ LONGEST_ID = 256
 _KINDS = words_by_kind(PhotoWords)
 
 
-class Options(DialectOptions):
+class StandardOptions(DialectOptions):
     secrets: tuple[SecretStr, ...] = Field(min_length=1)
 
 
@@ -30,10 +30,10 @@ class _Envelope(BaseModel):
     data: dict[str, Any] = Field(repr=False)
 
 
-class Speaker(Dialect[Options]):
-    Options = Options
+class Speaker(Dialect[StandardOptions]):
+    Options = StandardOptions
 
-    def __init__(self, name: str, options: Options) -> None:
+    def __init__(self, name: str, options: StandardOptions) -> None:
         super().__init__(name, options)
         self._keys = [Webhook(one.get_secret_value()) for one in options.secrets]
 
