@@ -98,8 +98,7 @@ class Library(FaceLibrary[Options]):
     Options: ClassVar[type[LibraryOptions]] = Options
     capabilities: ClassVar[Capabilities] = Capabilities(
         photo=PhotoRule(
-            media_types=frozenset({"image/png", "image/jpeg", "image/bmp", "image/gif", "image/webp"}),
-            max_bytes=20 * 1024 * 1024,
+            frozenset({"image/png", "image/jpeg", "image/bmp", "image/gif", "image/webp"}), max_bytes=20 * 1024 * 1024
         ),
         max_faces=_MAX_FACES,
         fetches_photos=True,

@@ -1,113 +1,23 @@
-"""Photos behind URLs: from whom they are fetched, from whom never, and what bounds it."""
+"""Photos behind URLs: from whom they are fetched, from whom never, and which answers are one."""
 
 import base64
 import gzip
 import socket
-import ssl
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import httpcore
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncsvc.intake import fetching
-from syncsvc.intake.fetching import AT_ONCE, PhotoFetcher
-from syncsvc.intake.outbound import is_public, resolve
+from syncsvc.intake.fetching import PhotoFetcher
+from syncsvc.intake.outbound import is_public
 from syncsvc.intake.photos import MAX_BYTES
 from syncsvc.model.errors import FetchError, InputError
-from tests.intake.pictures import from_a_camera, saved, scene
+from tests.intake.outside import PICTURE, SECRET, Answer, Handler, Outside, at_home
+from tests.intake.pictures import from_a_camera
 
-PICTURE = saved(scene())
 NOWHERE = PhotoFetcher([], lambda host, port: [])
-SECRET = "token=CANARY-TOKEN"
-Answer = Callable[["_Handler"], None]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server: "Outside"
-
-    def do_GET(self) -> None:
-        self.server.heard.append((self.path, dict(self.headers)))
-        self.close_connection = True
-        with suppress(OSError):
-            self.server.answers[self.path.partition("?")[0]](self)
-
-    def send(self, content: bytes = PICTURE, status: int = 200, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in {"Content_Type": "image/jpeg", "Content_Length": str(len(content)), **headers}.items():
-            if value:
-                self.send_header(name.replace("_", "-"), value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-
-class Outside(ThreadingHTTPServer):
-    """Somebody's server; `answers` by path, `heard` is what was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: dict[str, Answer] = {"/photo.jpg": _Handler.send}
-        self.heard: list[tuple[str, dict[str, str]]] = []
-        self.over = threading.Event()
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-    def url(self, path: str = "/photo.jpg", host: str = "photos.corp.internal", scheme: str = "http") -> str:
-        return f"{scheme}://{host}:{self.port}{path}?{SECRET}"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A caller that hangs up is what most of these tests are about."""
-
-
-@contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Iterator[Outside]:
-    server = Outside()
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.over.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def outside() -> Iterator[Outside]:
-    with serving() as server:
-        yield server
-
-
-def at_home(host: str, port: int) -> Sequence[str]:
-    """Every name is this machine, and addresses are what they are."""
-    with suppress(ValueError):
-        return [resolve(host, port)[0]] if host.replace(".", "").isdigit() or ":" in host else ["127.0.0.1"]
-    return []
-
-
-@pytest.fixture
-def fetcher() -> PhotoFetcher:
-    return PhotoFetcher(["photos.corp.internal"], at_home)
 
 
 # --- who may be fetched from ----------------------------------------------------------------------------------------
@@ -405,7 +315,7 @@ def test_what_is_no_photo_is_refused(outside: Outside, fetcher: PhotoFetcher, an
 def test_a_body_that_does_not_end_is_left_at_the_largest_photo(outside: Outside, fetcher: PhotoFetcher) -> None:
     sent = 0
 
-    def endless(to: _Handler) -> None:
+    def endless(to: Handler) -> None:
         nonlocal sent
         to.send(b"", Content_Length="", Transfer_Encoding="chunked")
         while sent < 10 * MAX_BYTES:
@@ -452,144 +362,6 @@ def test_a_name_that_cannot_be_resolved_now_may_be_later() -> None:
 
     with pytest.raises(FetchError, match=r"photos\.example cannot be resolved just now"):
         PhotoFetcher([], busy).fetch(f"https://photos.example/x?{SECRET}")
-
-
-# --- time -----------------------------------------------------------------------------------------------------------
-
-
-def drip(handler: _Handler, first: bytes, each: bytes) -> None:
-    handler.connection.sendall(first)
-    while not handler.server.over.wait(0.02):
-        handler.connection.sendall(each)
-
-
-@pytest.mark.parametrize(
-    ("first", "each"),
-    [
-        (b"", b""),
-        (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
-        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
-        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", b"x"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
-    ],
-)
-def test_whoever_drips_is_left_after_the_time_for_everything(
-    outside: Outside, fetcher: PhotoFetcher, monkeypatch: pytest.MonkeyPatch, first: bytes, each: bytes
-) -> None:
-    monkeypatch.setattr(fetching, "SECONDS", 0.3)
-    outside.answers["/photo.jpg"] = lambda to: drip(to, first, each)
-
-    with pytest.raises(FetchError, match=r"photos\.corp\.internal does not send it within 0 seconds"):
-        fetcher.fetch(outside.url())
-
-
-def test_a_name_server_that_does_not_answer_is_left_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fetching, "SECONDS", 0.1)
-    over = threading.Event()
-
-    def silent(host: str, port: int) -> Sequence[str]:
-        over.wait()
-        return []
-
-    with pytest.raises(FetchError, match=r"photos\.example does not send it"):
-        PhotoFetcher([], silent).fetch("https://photos.example/x")
-    over.set()
-
-
-def test_a_handshake_that_does_not_end_is_left_as_well(
-    outside: Outside, fetcher: PhotoFetcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(fetching, "SECONDS", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.raises(FetchError, match="does not send it"):
-        fetcher.fetch(f"https://photos.corp.internal:{mute.getsockname()[1]}/x")
-
-
-def test_so_many_are_fetched_at_once_and_the_next_is_told_so_at_once() -> None:
-    started, over = threading.Barrier(AT_ONCE + 1), threading.Event()
-
-    def slow(host: str, port: int) -> Sequence[str]:
-        if not over.is_set():
-            started.wait()
-        over.wait()
-        return []
-
-    fetcher = PhotoFetcher([], slow)
-
-    def one(_: int) -> None:
-        with pytest.raises(InputError):
-            fetcher.fetch("https://photos.example/x")
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        under_way = [pool.submit(one, number) for number in range(AT_ONCE)]
-        started.wait()
-        with pytest.raises(FetchError, match="8 photos are being fetched at this moment"):
-            fetcher.fetch("https://photos.example/x")
-        over.set()
-        for each in under_way:
-            each.result()
-
-    with pytest.raises(InputError):
-        fetcher.fetch("https://photos.example/x")
-
-
-# --- TLS ------------------------------------------------------------------------------------------------------------
-
-
-def certificate(folder: Path, name: str) -> Path:
-    """A key and a certificate of its own for one name, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    built = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "certificate.pem"
-    pem = serialization.Encoding.PEM
-    plain = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(plain + built.public_bytes(pem))
-    return file
-
-
-@pytest.mark.parametrize(("name", "fetched"), [("photos.corp.internal", True), ("other.corp.internal", False)])
-def test_the_certificate_is_checked_against_the_name_although_the_address_is_asked(
-    tmp_path: Path,
-    fetcher: PhotoFetcher,
-    name: str,
-    fetched: bool,  # noqa: FBT001 - a case's expectation
-) -> None:
-    file = certificate(tmp_path, name)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(file)
-    asked: list[str | None] = []
-    tls.sni_callback = lambda _socket, told, _context: asked.append(told)
-    fetcher._tls = ssl.create_default_context(cafile=str(file))
-
-    with serving(tls) as outside:
-        url = outside.url(scheme="https")
-        if fetched:
-            assert fetcher.fetch(url).content == PICTURE
-        else:
-            with pytest.raises(FetchError, match="cannot be fetched"):
-                fetcher.fetch(url)
-
-    assert asked == ["photos.corp.internal"]
-    assert len(outside.heard) == fetched
-
-
-def test_a_certificate_of_nobody_known_is_not_believed(tmp_path: Path, fetcher: PhotoFetcher) -> None:
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(certificate(tmp_path, "photos.corp.internal"))
-
-    with serving(tls) as outside, pytest.raises(FetchError, match="cannot be fetched"):
-        fetcher.fetch(outside.url(scheme="https"))
-
-    assert outside.heard == []
 
 
 # --- photos that come along -------------------------------------------------------------------------------------------
