@@ -6,7 +6,7 @@ from datetime import datetime
 
 from syncsvc.flow.house import House
 from syncsvc.model.people import FaceId, LibraryName, PersonId, Revision
-from syncsvc.store.attention import STUCK, Chosen, Place, Stuck
+from syncsvc.store.attention import STUCK, Part, Place, Stuck
 from syncsvc.store.rows import Delivery
 
 BATCH = 500  # deliveries reopened in one transaction
@@ -18,7 +18,7 @@ _WORDS: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Chosen:
     """Which of them: of one library, with one reason, that ended at `since` or later. None: whichever."""
 
     library: LibraryName | None = None
@@ -59,7 +59,7 @@ class Page:
     next: Mark | None
 
 
-def needing_attention(house: House, asked: Asked, *, after: Mark | None = None, limit: int) -> Page:
+def needing_attention(house: House, chosen: Chosen, *, after: Mark | None = None, limit: int) -> Page:
     """Up to `limit` of them, by library, state and age; a page costs the same wherever it stands.
 
     Raises NotFoundError for a library that is not configured.
@@ -67,15 +67,15 @@ def needing_attention(house: House, asked: Asked, *, after: Mark | None = None, 
     found: list[Delivery] = []
     with house.store.reading() as tx:
         libraries = sorted(state.name for state in tx.libraries.all() if state.configured)
-        for chosen, place in _parts(_named(house, asked, libraries), asked, after):
-            found += tx.attention.read(chosen, after=place, limit=limit + 1 - len(found))
+        for part, place in _parts(_named(house, chosen, libraries), chosen, after):
+            found += tx.attention.read(part, after=place, limit=limit + 1 - len(found))
             if len(found) > limit:
                 break
     page = found[:limit]
     return Page(tuple(_shown(one) for one in page), _mark(page[-1]) if len(found) > limit else None)
 
 
-def retry(house: House, asked: Asked) -> int:
+def retry(house: House, chosen: Chosen) -> int:
     """Owe them again: due at once, with all their attempts before them, the library read first where in doubt.
 
     Returns how many. One transaction for each `BATCH`, so that nobody waits long for any; what fails again in the
@@ -85,33 +85,33 @@ def retry(house: House, asked: Asked) -> int:
     now, count = house.clock(), 0
     with house.store.reading() as tx:
         libraries = tx.libraries.receiving()
-    for chosen, _ in _parts(_named(house, asked, libraries), asked, None):
+    for part, _ in _parts(_named(house, chosen, libraries), chosen, None):
         place: Place | None = None
         while True:
             with house.store.transaction() as tx:
-                reopened, place = tx.attention.reopen(chosen, after=place, limit=BATCH, now=now)
+                reopened, place = tx.attention.reopen(part, after=place, limit=BATCH, now=now)
             count += reopened
             if place is None:
                 break
     return count
 
 
-def _named(house: House, asked: Asked, libraries: list[LibraryName]) -> list[LibraryName]:
-    if asked.library is None:
+def _named(house: House, chosen: Chosen, libraries: list[LibraryName]) -> list[LibraryName]:
+    if chosen.library is None:
         return libraries
-    name = house.shelf(asked.library).name
+    name = house.shelf(chosen.library).name
     return [library for library in libraries if library == name]
 
 
-def _parts(libraries: list[LibraryName], asked: Asked, after: Mark | None) -> Iterator[tuple[Chosen, Place | None]]:
+def _parts(libraries: list[LibraryName], chosen: Chosen, after: Mark | None) -> Iterator[tuple[Part, Place | None]]:
     """What is read one after the other, and from where: nothing that lies before the mark."""
     for library in libraries:
         for state in STUCK:
             here = (library, state)
             if after is None or here > (after.library, after.state):
-                yield Chosen(library, state, asked.reason, asked.since), None
+                yield Part(library, state, chosen.reason, chosen.since), None
             elif here == (after.library, after.state):
-                yield Chosen(library, state, asked.reason, asked.since), Place(after.since, after.id)
+                yield Part(library, state, chosen.reason, chosen.since), Place(after.since, after.id)
 
 
 def _mark(last: Delivery) -> Mark:

@@ -27,7 +27,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class Part:
     """Some of one library's stuck deliveries: with this reason, and that ended at `since` or later."""
 
     library: LibraryName
@@ -40,19 +40,19 @@ class Attention:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def read(self, chosen: Chosen, *, after: Place | None, limit: int) -> list[Delivery]:
+    def read(self, part: Part, *, after: Place | None, limit: int) -> list[Delivery]:
         """Up to `limit` of them after that place, those that ended first at the front."""
-        rows = self._connection.execute(_those(select(deliveries), chosen, after).limit(limit))
+        rows = self._connection.execute(_those(select(deliveries), part, after).limit(limit))
         return [delivery(row) for row in rows]
 
-    def reopen(self, chosen: Chosen, *, after: Place | None, limit: int, now: datetime) -> tuple[int, Place | None]:
+    def reopen(self, part: Part, *, after: Place | None, limit: int, now: datetime) -> tuple[int, Place | None]:
         """Owe up to `limit` of them anew, among those that ended by `now`, as `Deliveries.want` does.
 
         Returns how many, and the place to go on from; None: that was all. No person is locked, since nothing here
         depends on one; what somebody else is writing at this moment is passed over, for that reopens it, so this
         waits for nobody.
         """
-        mine = _those(select(_d.id, _d.due_at), chosen, after).where(_d.due_at <= now).limit(limit)
+        mine = _those(select(_d.id, _d.due_at), part, after).where(_d.due_at <= now).limit(limit)
         rows = self._connection.execute(mine.with_for_update(skip_locked=True)).all()
         if not rows:
             return 0, None
@@ -78,17 +78,17 @@ class Attention:
         return len(rows), Place(rows[-1].due_at, rows[-1].id) if len(rows) == limit else None
 
 
-def _those(found: Select[Any], chosen: Chosen, after: Place | None) -> Select[Any]:
+def _those(found: Select[Any], part: Part, after: Place | None) -> Select[Any]:
     """In the order of the index of what is unsettled; its condition is spelled out, to be seen as the same."""
     found = found.where(
         literal_column("state <> 'synced'"),
-        _d.library == chosen.library,
-        _d.state == literal_column(f"'{chosen.state}'"),
+        _d.library == part.library,
+        _d.state == literal_column(f"'{part.state}'"),
     )
-    if chosen.reason is not None:
-        found = found.where(_d.reason == chosen.reason)
-    if chosen.since is not None:
-        found = found.where(_d.due_at >= chosen.since)
+    if part.reason is not None:
+        found = found.where(_d.reason == part.reason)
+    if part.since is not None:
+        found = found.where(_d.due_at >= part.since)
     if after is not None:
         found = found.where(_d.due_at >= after.since, or_(_d.due_at > after.since, _d.id > after.id))
     return found.order_by(_d.due_at, _d.id)

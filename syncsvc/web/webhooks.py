@@ -15,11 +15,14 @@ from syncsvc.intake.dialects import Heard, Message, SignatureError
 from syncsvc.model.errors import FetchError, InputError
 from syncsvc.web.desk import Desk, TheDesk
 from syncsvc.web.pictures import checked
-from syncsvc.web.problems import problem
+from syncsvc.web.problems import problem, problems
 from syncsvc.wiring import Sender, now
 
 log = structlog.get_logger(__name__)
 router = APIRouter(tags=["webhooks"])
+
+_ANSWERS: dict[int | str, dict[str, Any]] = {200: {"description": "Heard before, or what a challenge asks for."}}
+_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {"type": "object"}}}}}
 
 
 async def _body(request: Request) -> bytes:
@@ -27,7 +30,13 @@ async def _body(request: Request) -> bytes:
     return await request.body()
 
 
-@router.post("/webhooks/{name}", status_code=HTTPStatus.ACCEPTED, response_model=None)
+@router.post(
+    "/webhooks/{name}",
+    status_code=HTTPStatus.ACCEPTED,
+    response_model=None,
+    responses=_ANSWERS | problems(401, 404, 413, 422, 503),
+    openapi_extra=_BODY,
+)
 def hear(name: str, request: Request, body: Annotated[bytes, Depends(_body)], desk: TheDesk) -> JSONResponse:
     """Take in a change: 202 after the commit, 200 where the message was heard before."""
     sender = desk.service.senders.get(name)

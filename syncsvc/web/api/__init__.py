@@ -1,16 +1,11 @@
 """The API for scripts: the same verbs as the webhooks', and what became of them."""
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends
 
 from syncsvc.web.api import attention, changes, faces, libraries, people
+from syncsvc.web.api.parameters import unstored
 
-
-async def _private(response: Response) -> None:
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-
-
-router = APIRouter(prefix="/v1", dependencies=[Depends(_private)])
+router = APIRouter(prefix="/v1", dependencies=[Depends(unstored)])
 for _part in (people, faces, changes, libraries, attention):
     router.include_router(_part.router)
 

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, TypeAdapter
 
-from syncsvc.flow.attention import Asked, Mark, NeedsAttention, needing_attention, retry
+from syncsvc.flow.attention import Chosen, Mark, NeedsAttention, needing_attention, retry
 from syncsvc.model.people import LibraryName
 from syncsvc.store.attention import Stuck
-from syncsvc.web.api.parameters import Cursor, Instant, Limit, Word, next_page, place_of
+from syncsvc.web.api.parameters import Asked, AskedPage, Instant, Word, next_page, place_of
 from syncsvc.web.callers import OPERATES, READS
 from syncsvc.web.desk import TheService
 from syncsvc.web.problems import problems
@@ -37,26 +37,34 @@ class Reopened(BaseModel):
     reopened: int = Field(description="How many are owed again.")
 
 
-def _asked(library: Word | None = None, reason: Word | None = None, since: Instant | None = None) -> Asked:
-    return Asked(None if library is None else LibraryName(library), reason, since)
+class AskedAttention(Asked):
+    """Which of them; all, where nothing is said."""
+
+    library: Word | None = Field(default=None, description="Only those of this library.")
+    reason: Word | None = Field(default=None, description="Only those with this reason.")
+    since: Instant | None = Field(default=None, description="Only those that ended then or later.")
+
+    def chosen(self) -> Chosen:
+        return Chosen(None if self.library is None else LibraryName(self.library), self.reason, self.since)
 
 
-TheAsked = Annotated[Asked, Depends(_asked)]
+class AskedAttentionPage(AskedAttention, AskedPage):
+    pass
 
 
 @router.get("/attention", dependencies=[READS], responses=problems(401, 403, 404, 422, 503))
 def list_attention(
-    service: TheService, asked: TheAsked, request: Request, limit: Limit = 100, cursor: Cursor = None
+    service: TheService, request: Request, asked: Annotated[AskedAttentionPage, Query()]
 ) -> AttentionPage:
     """What somebody must look at, by library and age: whose face, in which library, why, and since when."""
-    mark = place_of(_MARK, cursor)
+    mark = place_of(_MARK, asked.cursor)
     after = None if mark is None else Mark(LibraryName(mark.library), mark.state, mark.since, mark.id)
-    page = needing_attention(service.house, asked, after=after, limit=limit)
+    page = needing_attention(service.house, asked.chosen(), after=after, limit=asked.limit)
     place = None if page.next is None else _Mark.model_validate(page.next, from_attributes=True)
     return AttentionPage(items=list(page.items), next=next_page(request, _MARK, place))
 
 
 @router.post("/attention/retry", dependencies=[OPERATES], responses=problems(401, 403, 404, 422, 503))
-def retry_attention(service: TheService, asked: TheAsked) -> Reopened:
+def retry_attention(service: TheService, asked: Annotated[AskedAttention, Query()]) -> Reopened:
     """Owe all of these again, with every attempt before them; the same filters as the list's."""
-    return Reopened(reopened=retry(service.house, asked))
+    return Reopened(reopened=retry(service.house, asked.chosen()))

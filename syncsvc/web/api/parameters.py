@@ -2,13 +2,23 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 from urllib.parse import unquote, urlencode
 
-from fastapi import Depends, Path, Query, Request
-from pydantic import AfterValidator, AwareDatetime, TypeAdapter, ValidationError
+from fastapi import Depends, Path, Request, Response
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from syncsvc.intake.lines import face_id, person_id
 from syncsvc.model.errors import InputError
@@ -16,9 +26,16 @@ from syncsvc.model.people import FaceId, PersonId
 
 T = TypeVar("T")
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
 _PERSON = "The person's id as the HR system has it, percent-encoded: `a/b` is sent as `a%2Fb`."
 _FACE = "The face's id, percent-encoded."
-_CURSOR = "Where the last page ended; `next` has it."
+
+
+async def unstored(response: Response) -> None:
+    """A dependency: no cache keeps the answer, and no browser guesses what it is."""
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 def decoded(name: str, segment: str, read: Callable[[str], T]) -> T:
@@ -39,6 +56,13 @@ def _face(segment: Annotated[str, Path(alias="face", description=_FACE)]) -> Fac
     return decoded("face", segment, face_id)
 
 
+def _dated(told: object) -> object:
+    """A bare number might count seconds or milliseconds, and is refused."""
+    if isinstance(told, str) and not _DATE.match(told):
+        raise ValueError("must be a moment like 2026-03-02T08:00:00Z or 2026-03-02T16:00:00+08:00 (+ is sent as %2B)")
+    return told
+
+
 def _utc(told: datetime) -> datetime:
     try:
         return told.astimezone(UTC)
@@ -54,10 +78,20 @@ def _writable(told: str) -> str:
 
 ThePerson = Annotated[PersonId, Depends(_person)]
 TheFace = Annotated[FaceId, Depends(_face)]
-Instant = Annotated[AwareDatetime, AfterValidator(_utc)]
-Word = Annotated[str, Query(max_length=200), AfterValidator(_writable)]
-Limit = Annotated[int, Query(ge=1, le=1000, description="How many at most on a page.")]
-Cursor = Annotated[str | None, Query(max_length=2000, description=_CURSOR)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_dated), AfterValidator(_utc)]
+Word = Annotated[str, Field(max_length=200), AfterValidator(_writable)]
+
+
+class Asked(BaseModel):
+    """What may stand behind the "?" of an address. A name that nobody knows is a mistake: a misspelt filter would
+    choose everything, and a misspelt moment would be now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class AskedPage(Asked):
+    limit: int = Field(default=100, ge=1, le=1000, description="How many at most on a page.")
+    cursor: str | None = Field(default=None, max_length=2000, description="Where the last page ended; `next` has it.")
 
 
 def next_page(request: Request, kind: TypeAdapter[T], place: T | None) -> str | None:

@@ -15,7 +15,7 @@ from syncsvc.model.errors import InputError, NotFoundError
 from syncsvc.model.people import PersonId
 from syncsvc.store.census import Counted
 from syncsvc.store.people import Known
-from syncsvc.web.api.parameters import Cursor, Instant, Limit, ThePerson, next_page, place_of
+from syncsvc.web.api.parameters import Asked, AskedPage, Instant, ThePerson, next_page, place_of
 from syncsvc.web.api.telling import TheTelling, Written, json_body, tell
 from syncsvc.web.callers import OPERATES, READS
 from syncsvc.web.desk import TheDesk, TheService
@@ -45,18 +45,24 @@ class PersonObject(PersonWords[PhotoWords]):
     cancels_departure: bool = False
 
 
+class AskedMoment(Asked):
+    effective_at: Instant | None = Field(
+        default=None, description="The departure waits for this moment, which names its time zone."
+    )
+
+
 class Resynced(BaseModel):
     libraries: list[str] = Field(description="They are read first, then brought to what they should hold.")
 
 
 @router.get("/people", dependencies=[READS], responses=problems(401, 403, 422, 503))
-def list_people(service: TheService, request: Request, limit: Limit = 100, cursor: Cursor = None) -> PeoplePage:
+def list_people(service: TheService, request: Request, asked: Annotated[AskedPage, Query()]) -> PeoplePage:
     """Everybody who was ever told of, by id, a page at a time; `faces` is how many they should have."""
-    after = place_of(_LAST, cursor)
+    after = place_of(_LAST, asked.cursor)
     with service.house.store.reading() as tx:
-        found = tx.census.page(after=after, limit=limit + 1)
-    last = found[limit - 1].id if len(found) > limit else None
-    return PeoplePage(people=found[:limit], next=next_page(request, _LAST, last))
+        found = tx.census.page(after=after, limit=asked.limit + 1)
+    last = found[asked.limit - 1].id if len(found) > asked.limit else None
+    return PeoplePage(people=found[: asked.limit], next=next_page(request, _LAST, last))
 
 
 @router.get("/people/{id}", dependencies=[READS], responses=problems(401, 403, 404, 422, 503))
@@ -98,20 +104,14 @@ def put_person(telling: TheTelling, desk: TheDesk, person: ThePerson, response: 
     responses={200: {"model": Written, "description": "Written down before."}} | problems(401, 403, 404, 422, 503),
 )
 def delete_person(
-    telling: TheTelling,
-    desk: TheDesk,
-    person: ThePerson,
-    response: Response,
-    effective_at: Annotated[
-        Instant | None, Query(description="The departure waits for this moment; with its time zone.")
-    ] = None,
+    telling: TheTelling, desk: TheDesk, person: ThePerson, response: Response, asked: Annotated[AskedMoment, Query()]
 ) -> Written:
     """A departure: every face of the person goes from every library, and from here."""
 
     def told(known: Known | None) -> Told:
         if known is None:
             raise NotFoundError(f"nobody is known as {person!r}; ids are case-sensitive, as the HR system sends them")
-        return telling.told(Departed(person), effective_at=effective_at)
+        return telling.told(Departed(person), effective_at=asked.effective_at)
 
     return tell(desk, telling, response, person, told)
 

@@ -157,7 +157,17 @@ def test_a_departure_waits_for_its_moment(ops: Script, clock: MovableClock) -> N
 
 @pytest.mark.parametrize(
     "moment",
-    ["tomorrow", "2026-13-01T00:00:00Z", "2026-01-01T00:00:00", "0001-01-01T00:00:00%2B14:00", "1e400", "%00", ""],
+    [
+        "tomorrow",
+        "2026-13-01T00:00:00Z",
+        "2026-01-01T00:00:00",
+        "0001-01-01T00:00:00%2B14:00",
+        "1e400",
+        "1767225600",
+        "-1",
+        "%00",
+        "",
+    ],
 )
 def test_a_moment_that_is_none_is_named(ops: Script, store: Store, moment: str) -> None:
     ops.hire("alice", left=draw(1))
@@ -286,3 +296,12 @@ def test_who_is_listed_is_who_was_told_of(ops: Script, store: Store) -> None:
         after = tx.census.page(after=PersonId("alice"), limit=10)
 
     assert (found.id, found.faces, after) == ("alice", 1, [])
+
+
+def test_a_misspelt_moment_is_not_now(ops: Script, store: Store) -> None:
+    ops.hire("alice", left=draw(1))
+
+    answer = ops.ask("DELETE", f"{at('alice')}?effectiv_at=2027-01-01T00:00:00Z")
+
+    assert_problem(answer, 422, "effectiv_at", "effectiv_at")
+    assert faces_of(ops, "alice") == ["left"]
