@@ -51,15 +51,15 @@ DEFECTS = (
     Defect(
         "a want releases the lease",
         "syncsvc.store.deliveries",
-        '            "attempts": 0,\n            "reason": None,',
-        '            "leased_until": None,\n            "attempts": 0,\n            "reason": None,',
+        '"attempts": literal_column("0"),',
+        '"leased_until": null(), "attempts": literal_column("0"),',
         (f"{WANTS}::test_a_want_in_mid_flight_does_not_release_the_lease",),
     ),
     Defect(
         "a new want forgets the doubt",
         "syncsvc.store.deliveries",
-        'case((or_(_d.state.in_(IN_DOUBT), _d.doubted_revision.is_not(None)), "doubtful"), else_="due")',
-        'case((_d.state == "never", "doubtful"), else_="due")',
+        '"state": case((in_doubt, _word("doubtful")), else_=_word("due")),',
+        '"state": _word("due"),',
         (f"{DOUBTS}::test_after_eight_dead_workers_a_new_photo_leaves_no_stray_of_the_old_one",),
     ),
     Defect(
@@ -92,23 +92,26 @@ DEFECTS = (
     ),
     Defect(
         "an old version counts as news",
-        "syncsvc.flow.record",
+        "syncsvc.flow.wishes",
         "version <= last",
         "version == last",
         (f"{RECORD}::test_nothing_older_than_a_departure_brings_the_person_back",),
     ),
     Defect(
         "a late face brings a departed person back",
-        "syncsvc.flow.record",
+        "syncsvc.flow.wishes",
         "if known.departed_at is not None or have.get(face) == source.digest:",
         "if have.get(face) == source.digest:",
         (f"{RECORD}::test_a_face_of_a_departed_person_is_a_late_message",),
     ),
     Defect(
         "the same telling counts twice",
-        "syncsvc.flow.record",
-        "if entered is None:",
-        "entered = entered or tx.changes.said_before(told.source, told.source_id).id\n    if entered is None:",
+        "syncsvc.flow.write",
+        "    new = dict(entered)",
+        "    for one in told:\n"
+        "        if (one.source, one.source_id) not in entered:\n"
+        "            entered[one.source, one.source_id] = tx.changes.said_before(one.source, one.source_id).id\n"
+        "    new = dict(entered)",
         (f"{RECORD}::test_the_same_telling_changes_nothing_and_says_what_became_of_it",),
     ),
     Defect(
