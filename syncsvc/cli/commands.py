@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from syncsvc.cli import callbacks, check, demo, libraries, people, processes, roster, tools, up
+from syncsvc.cli import attention, callbacks, check, demo, libraries, people, processes, roster, tools, up
 from syncsvc.cli.desk import Desk
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.observe import logs
@@ -40,6 +40,7 @@ app.add_typer(roster.roster, name="roster")
 app.add_typer(people.person, name="person")
 app.add_typer(people.face, name="face")
 app.add_typer(libraries.library, name="library")
+app.add_typer(attention.attention, name="attention")
 app.add_typer(callbacks.callback, name="callback")
 
 _desk = Desk(None)
