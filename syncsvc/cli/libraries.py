@@ -14,6 +14,7 @@ from syncsvc.model.people import LibraryName
 
 if TYPE_CHECKING:
     from syncsvc.flow.house import House
+    from syncsvc.flow.unfetched import Trouble
     from syncsvc.flow.views import LibraryView
 
 library = typer.Typer(help="The configured libraries.", no_args_is_help=True, rich_markup_mode=None)
@@ -107,6 +108,7 @@ _TITLES = (
 
 def _overview(house: "House") -> Table:
     from syncsvc.flow.callbacks import callback_views  # noqa: PLC0415
+    from syncsvc.flow.unfetched import troubles  # noqa: PLC0415
     from syncsvc.flow.views import status_view  # noqa: PLC0415
 
     rows = [
@@ -128,8 +130,17 @@ def _overview(house: "House") -> Table:
     made = table(_TITLES, rows)
     disabled = [one for one in callback_views(house) if one.disabled_at is not None]
     words = [f"callback {one.name} is disabled, {one.waiting:,} messages wait: {one.last_error}" for one in disabled]
+    with house.store.reading() as tx:
+        words += [f"{one.webhook} cannot be asked about {_employees(one)}: {one.words}" for one in troubles(tx)]
     made.caption = Text("\n".join(words), justify="left")
     return made
+
+
+def _employees(trouble: "Trouble") -> str:
+    """How many, and how many of them are tried again."""
+    count = trouble.waiting + trouble.given_up
+    people = "1 employee" if count == 1 else f"{count:,} employees"
+    return people if not trouble.given_up else f"{people} ({trouble.given_up:,} given up)"
 
 
 def _permits(view: "LibraryView") -> str:

@@ -28,7 +28,7 @@ from syncsvc.model.errors import (
 from syncsvc.model.people import PersonId
 from syncsvc.model.urgency import MAX_ATTEMPTS, backoff
 from syncsvc.store import Transaction
-from syncsvc.store.invalidations import Invalidated, Overdue
+from syncsvc.store.invalidations import Invalidated
 
 LEASE = timedelta(seconds=120)
 FOR_CALLS = 80.0  # seconds of it for calls to the API; the rest is for a photo behind an address of its own
@@ -37,7 +37,6 @@ BUDGET = 5.0  # seconds after which a round takes nobody more
 BACKOFF_BASE, BACKOFF_CAP = 30.0, 3600.0  # seconds; HR systems mend more slowly than libraries
 NOT_NOW_LEAST, NOT_NOW_MOST = 5.0, 900.0  # seconds between two tries for whom the HR system failed, not they it
 THROTTLED_FOR = 2.0  # seconds, where an HR system does not say how long
-SHOWN = 1000
 
 log = structlog.get_logger(__name__)
 
@@ -64,11 +63,6 @@ def refresh(house: House, fetches: Mapping[str, Fetch], rounds: Rounds) -> Itera
                 yield _refresh(house, taken, fetch, rounds)
     finally:
         rounds.end()
-
-
-def overdue(tx: Transaction) -> list[Overdue]:
-    """Employees who could not be fetched so far, the longest-waiting first; at most `SHOWN`."""
-    return tx.invalidations.overdue(SHOWN)
 
 
 def _take(house: House, webhook: str) -> Invalidated | None:
@@ -168,8 +162,8 @@ def _write_failure(house: House, taken: Invalidated, failure: _Failure, tx: Tran
         taken,
         due_at=now + timedelta(seconds=wait),
         attempts=attempts,
-        reason=failure.reason,
-        detail=failure.words,
+        reason=failure.reason if failure.wait is None else None,  # our own pace and theirs are no trouble
+        detail=failure.words if failure.wait is None else None,
         exhausted=exhausted,
     )
     note = log.info if failure.wait is not None else log.warning

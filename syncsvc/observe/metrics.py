@@ -30,6 +30,7 @@ class Gauges:
     situations: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (library, situation)
     callbacks_waiting: Mapping[str, int] = field(default_factory=dict)
     callback_states: Mapping[str, str] = field(default_factory=dict)
+    employees_unfetched: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (webhook, state)
 
 
 class Metrics:
@@ -100,6 +101,8 @@ class _Handed:
         yield _family("callbacks_waiting", "Messages that a callback has not taken yet.", ("name",), waiting)
         working = [(pair, 1) for pair in gauges.callback_states.items()]
         yield _family("callback_state", "1 for the state a callback is in.", ("name", "state"), working)
+        words = "Employees whom an HR system told of, and who could not be fetched so far."
+        yield _family("employees_unfetched", words, ("name", "state"), gauges.employees_unfetched.items())
         situations = gauges.situations.items()
         yield _family("reconcile_situations", "Faces that are not in sync.", ("library", "situation"), situations)
 

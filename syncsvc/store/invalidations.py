@@ -5,7 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, literal_column, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    delete,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from syncsvc.model.people import PersonId
 from syncsvc.store.dialect import insert
@@ -140,9 +153,17 @@ class Invalidations:
         changed = {"person_id": statement.excluded.person_id}
         self._connection.execute(statement.on_conflict_do_update(index_elements=["webhook", "employee"], set_=changed))
 
-    def overdue(self, limit: int) -> list[Overdue]:
-        """Whoever could not be fetched so far, the longest-waiting first."""
+    def failing(self) -> dict[tuple[str, str], int]:
+        """(webhook, state) -> how many could not be fetched so far."""
+        counted = select(_i.c.webhook, _i.c.state, func.count()).where(_i.c.reason.is_not(None))
+        rows = self._connection.execute(counted.group_by(_i.c.webhook, _i.c.state))
+        return {(webhook, state): count for webhook, state, count in rows}
+
+    def overdue(self, limit: int, webhook: str | None = None) -> list[Overdue]:
+        """Whoever could not be fetched so far, of one webhook or of all, the longest-waiting first."""
         failed = select(_i).where(_i.c.reason.is_not(None)).order_by(_i.c.noted_at, _i.c.employee).limit(limit)
+        if webhook is not None:
+            failed = failed.where(_i.c.webhook == webhook)
         return [
             Overdue(
                 row.webhook,

@@ -61,6 +61,7 @@ def _gauges(service: Service) -> Gauges:
             libraries = [one for one in tx.libraries.all() if one.configured]
             unsettled = tx.deliveries.unsettled()
             oldest = tx.deliveries.oldest_wait()
+            unfetched = tx.invalidations.failing()
         callbacks = callback_views(service.house)
     except DatabaseUnavailableError:
         return Gauges()
@@ -69,10 +70,12 @@ def _gauges(service: Service) -> Gauges:
     waits: dict[str, float] = {
         one.name: (now - oldest[one.name]).total_seconds() if one.name in oldest else 0.0 for one in libraries
     }
+    asked = [name for name, sender in service.senders.items() if sender.door is not None]
     return Gauges(
         deliveries=counts,
         oldest_due_seconds=waits,
         library_states={one.name: one.state for one in libraries},
         callbacks_waiting={one.name: one.waiting for one in callbacks},
+        employees_unfetched={(name, state): 0 for name in asked for state in ("due", "exhausted")} | unfetched,
         callback_states={one.name: one.state for one in callbacks},
     )

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import text
 
 from syncsvc.flow.record import Message, record_message
-from syncsvc.flow.refresh import overdue, refresh
+from syncsvc.flow.refresh import refresh
 from syncsvc.flow.rounds import Rounds
+from syncsvc.flow.unfetched import overdue
 from syncsvc.model.changes import Change, Departed, Fetched, Told, Upserted
 from syncsvc.model.errors import (
     UnavailableError,

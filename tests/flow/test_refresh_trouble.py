@@ -10,6 +10,7 @@ import structlog
 from syncsvc.flow.record import Message, record_message
 from syncsvc.flow.refresh import refresh
 from syncsvc.flow.rounds import Rounds
+from syncsvc.flow.unfetched import troubles
 from syncsvc.model.changes import Fetched, Upserted
 from syncsvc.model.errors import (
     CredentialsError,
@@ -24,7 +25,7 @@ from syncsvc.model.errors import (
 from syncsvc.model.people import PersonId
 from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.observe import logs
-from tests.flow.hr_system import GARBAGE, MAIN, OUTAGE, HrSystem, faces, fetched, left, there
+from tests.flow.hr_system import GARBAGE, MAIN, OUTAGE, PEOPLE, HrSystem, faces, fetched, left, there
 from tests.flow.stage import Stage
 from tests.vendors.photos import draw
 
@@ -205,3 +206,21 @@ def test_a_failure_is_logged_with_its_reason_and_without_a_name(hr: HrSystem, lo
     assert '"reason": "garbage"' in lines
     assert '"employee": "a"' in lines
     assert "Canary" not in lines
+
+
+def test_trouble_is_seen_at_a_glance(hr: HrSystem, stage: Stage) -> None:
+    hr.says.update({"a": OUTAGE, "b": GARBAGE, "c": there("c"), "d": ThrottledError("slow down", retry_after=9.0)})
+    hr.tell("b")
+    hr.rounds_for(12 * 3600)
+    hr.tell("c")
+    hr.round()
+    hr.tell("a")
+    hr.round()
+    hr.tell("d")
+    hr.rounds_for(300)
+
+    with stage.house.store.reading() as tx:
+        (seen,) = troubles(tx)
+
+    assert (seen.webhook, seen.waiting, seen.given_up) == (PEOPLE, 1, 1)
+    assert "cannot be read" in seen.words

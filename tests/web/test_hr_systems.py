@@ -207,3 +207,18 @@ def test_every_mistake_in_a_section_is_said_with_its_key(
 
     said = dict(raised.value.mistakes)
     assert words in said[f"webhook[0].{key}"]
+
+
+def test_employees_who_cannot_be_fetched_are_counted_also_where_there_are_none(
+    redis: None, client: Client, service: Service, room: Room
+) -> None:
+    none = client.get("/metrics").text
+    room.hire(EMPLOYEE)
+    room.fault = "forbidden"
+    happen(client, service, "person.created")
+
+    one = client.get("/metrics").text
+
+    assert 'syncsvc_employees_unfetched{name="personio",state="due"} 0.0' in none
+    assert 'syncsvc_employees_unfetched{name="personio",state="due"} 1.0' in one
+    assert 'syncsvc_employees_unfetched{name="personio",state="exhausted"} 0.0' in one
