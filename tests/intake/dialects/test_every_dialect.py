@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,13 @@ import pytest
 from pydantic import SecretStr
 
 from syncsvc.intake.dialects import Dialect, DialectOptions, dialect_class, dialect_names
-from syncsvc.settings import secret_keys
+from syncsvc.settings import read, secret_keys
+from syncsvc.wiring import check_sections
 from tests.intake.dialects.contract import HearingContract
 from tests.intake.dialects.contract_api import ApiContract
 
 HERE = Path(__file__).parent
+PAGE = HERE.parents[2] / "docs" / "hr-systems.md"
 DIALECTS = dialect_names()
 
 
@@ -88,3 +92,21 @@ def test_a_dialect_says_where_its_shape_comes_from(dialect: str) -> None:
     module = importlib.import_module(f"syncsvc.intake.dialects.{dialect}")
 
     assert "https://" in (module.__doc__ or "")
+
+
+def blocks() -> dict[str, str]:
+    """The configuration that the page shows for each dialect."""
+    found = re.findall(r"```toml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    return {match[1]: block for block in found if (match := re.search(r'dialect = "(\w+)"', block))}
+
+
+@pytest.mark.parametrize("dialect", [one for one in DIALECTS if one != "standard"])
+def test_the_page_shows_every_option_in_a_section_without_mistakes(dialect: str, tmp_path: Path) -> None:
+    block = blocks()[dialect]
+    variables = dict.fromkeys(re.findall(r'"env:(\w+)"', block), "a" * 43)
+    document = {"service": {"photo_key": "env:KEY"}, **tomllib.loads(block)}
+
+    check_sections(read(document, {"KEY": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", **variables}, tmp_path))
+
+    shown = set(re.findall(r"^(?:# )?(\w+) = ", block.partition("[webhook.options]")[2], re.MULTILINE))
+    assert shown | {"api_url"} == set(dialect_class(dialect).Options.model_fields) | {"api_url"}
