@@ -11,6 +11,7 @@ from sqlalchemy import event, insert, text
 
 from syncsvc.model.people import PersonId, Revision
 from syncsvc.store import Store, Transaction
+from syncsvc.store.attention import Part, Place
 from syncsvc.store.rows import Want
 from syncsvc.store.tables import bindings, changes, deliveries, faces, people, photos
 from syncsvc.store.vault import VaultError
@@ -48,6 +49,9 @@ ASKS: dict[str, Callable[[Transaction, MovableClock], Any]] = {
     "wanted": lambda tx, _: tx.people.wanted({PersonId("person-7"): Revision(1)}, pictures=True),
     "foreign": lambda tx, _: tx.situations.foreign(GATE, [PersonId("person-7")]),
     "forget_unused": lambda tx, _: tx.photos.forget_unused([_digest(7)]),
+    "attention": lambda tx, clock: tx.attention.read(Part(GATE, "refused"), after=Place(clock(), 7), limit=10),
+    "reopen": lambda tx, clock: tx.attention.reopen(Part(GATE, "exhausted"), after=None, limit=10, now=clock()),
+    "census": lambda tx, _: tx.census.page(after=PersonId("person-7"), limit=10),
     "enter": lambda tx, clock: enter(tx, "hr", "1", kind="x", person=ALICE, version=None, now=clock()),
 }
 
