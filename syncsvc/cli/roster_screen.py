@@ -99,6 +99,7 @@ class Screen:
 
     def begins(self, place: Place, counts: Counts) -> None:  # noqa: ARG002 - the witness' part
         self.place = self._began = place
+        self._started = self._told = time.monotonic()
         self.bad.go_on_after(place.line)
 
     def skipped(self, lines: Sequence[BadLine]) -> None:

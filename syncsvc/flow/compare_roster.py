@@ -28,7 +28,9 @@ class Verdict:
     @property
     def photos(self) -> tuple[Photo, ...]:
         """Those that had to be read."""
-        faces = (self.change.faces if self.change is not None else None) or ()
+        faces = self.change.faces if self.change is not None else None
+        if not faces:
+            return ()
         return tuple(source for _, source in faces if isinstance(source, Photo))
 
 
@@ -53,15 +55,16 @@ def verdict(entry: Entry, known: Known) -> Verdict:
     if entry.bad or person is None:
         return Verdict(entry, "skipped", bad=entry.bad)
     stands = known.standing.get(person)
-    here = stands is not None and stands.revision > 0 and not stands.departed
-    if here and stands is not None and _same_faces(entry, stands, known.origins.get(person, {})):
+    if stands is not None and stands.here and _same_faces(entry, stands, known.origins.get(person, {})):
         if entry.name is None or entry.name == stands.name:
             return Verdict(entry, "unchanged")
         return Verdict(entry, "changed", Upserted(person, None, entry.name))
     opened = entry.opened()
     if isinstance(opened, tuple):
         return Verdict(entry, "skipped", bad=opened)
-    return Verdict(entry, "changed" if here else "back" if stands is not None and stands.departed else "new", opened)
+    if stands is None or not (stands.here or stands.departed):
+        return Verdict(entry, "new", opened)
+    return Verdict(entry, "changed" if stands.here else "back", opened)
 
 
 def count(counts: Counts, kind: Kind, bad: Sequence[BadLine] = ()) -> None:

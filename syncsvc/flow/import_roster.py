@@ -21,7 +21,7 @@ from syncsvc.store import Transaction
 from syncsvc.store.engine import DatabaseUnavailableError
 from syncsvc.store.rosters import Import
 
-PEOPLE_AT_ONCE = 500
+PEOPLE_AT_ONCE = 1000
 BYTES_AT_ONCE = 16 * 1024 * 1024  # of photos that are in memory at the same time
 FORGOTTEN_AFTER = timedelta(hours=12)  # what was told longer ago may have been overtaken: the file is read anew
 HELD_FOR = timedelta(minutes=5)  # how long a process of another machine is believed to be at it without a word

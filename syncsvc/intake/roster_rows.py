@@ -74,7 +74,7 @@ def csv_rows(path: Path, start: Place) -> Iterator[Row]:
         titles = _Titles.read(path, lines)
         if start.line:
             lines.go_to(start)
-        if titles.places["face"] is None:
+        if titles.face is None:
             yield from _gathered(lines, titles)
         else:
             yield from _wary(_gathered(lines, titles))
@@ -82,7 +82,7 @@ def csv_rows(path: Path, start: Place) -> Iterator[Row]:
 
 def _gathered(lines: Lines, titles: "_Titles") -> Iterator[Row]:
     """One row a person, of neighbouring lines; one a line where no line is about a face."""
-    several = titles.places["photo"] is not None
+    several = titles.photo is not None
     reader = csv.reader(lines, strict=True)
     current: Row | None = None
     while True:
@@ -141,8 +141,11 @@ class _Titles:
     """Where the columns are that we know; the others are somebody else's."""
 
     width: int
-    needed: int
-    places: dict[str, int | None]
+    needed: int  # so many cells at least
+    id: int
+    name: int | None
+    face: int | None
+    photo: int | None
 
     @classmethod
     def read(cls, path: Path, lines: Lines) -> "_Titles":
@@ -158,25 +161,32 @@ class _Titles:
             raise InputError(f"{path}: {_no_column(missing, titles)}")
         if twice := [name for name in _COLUMNS if titles.count(name) > 1]:
             raise InputError(f"{path}: two columns are called {twice[0]}; only one can be meant")
-        places = {name: titles.index(name) if name in titles else None for name in _COLUMNS}
-        return cls(len(titles), 1 + max(place for place in places.values() if place is not None), places)
+        places = {name: titles.index(name) for name in _COLUMNS if name in titles}
+        return cls(
+            width=len(titles),
+            needed=1 + max(places.values()),
+            id=places["id"],
+            name=places.get("name"),
+            face=places.get("face"),
+            photo=places.get("photo"),
+        )
 
     def row(self, begins: Place, cells: list[str]) -> Row:
-        told = {name: _cell(cells, place) for name, place in self.places.items()}
-        row = Row(begins, told["id"], told["name"])
-        line = row.line
-        if len(cells) < self.needed or any(cells[self.width :]):
-            words = f"has {len(cells)} cells, and the first line {self.width}; is it cut off, or a comma not quoted?"
-            row.bad.append(BadLine(line, words))
-        elif told["photo"]:
-            row.faces.append((line, told["face"] or ONLY_FACE, told["photo"]))
+        count = len(cells)
+        fits = self.needed <= count and (count <= self.width or not any(cells[self.width :]))
+        if count < self.needed:
+            cells = cells + [""] * (self.needed - count)
+        row = Row(begins, cells[self.id].strip(), "" if self.name is None else cells[self.name].strip())
+        photo = "" if self.photo is None else cells[self.photo].strip()
+        if not fits:
+            words = f"has {count} cells, and the first line {self.width}; is it cut off, or a comma not quoted?"
+            row.bad.append(BadLine(row.line, words))
+        elif photo:
+            face = "" if self.face is None else cells[self.face].strip()
+            row.faces.append((row.line, face or ONLY_FACE, photo))
         else:
-            row.bare.append(line)
+            row.bare.append(row.line)
         return row
-
-
-def _cell(cells: list[str], place: int | None) -> str:
-    return cells[place].strip() if place is not None and place < len(cells) else ""
 
 
 def _no_column(missing: list[str], titles: list[str]) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     Select,
     and_,
     bindparam,
@@ -24,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import StaticPool
 
-from syncsvc.model.people import FaceId, PersonId, Photo, Revision
+from syncsvc.model.people import FaceId, PersonId, Photo
 from syncsvc.store.dialect import among, each_of, insert
 from syncsvc.store.tables import faces, people, roster_people, rosters
 from syncsvc.store.vault import Vault, VaultError
@@ -36,7 +35,7 @@ _m, _p = roster_people.c, people.c
 class Standing:
     """How somebody stands with us. `faces` is how many they have; `name` is None also where nobody can open it."""
 
-    revision: Revision
+    here: bool
     departed: bool
     faces: int
     name: str | None = field(repr=False)
@@ -74,8 +73,13 @@ class RosterPeople:
     def standing(self, named: Collection[PersonId]) -> dict[PersonId, Standing]:
         """How those of them stand whom we know."""
         mine = among(self._connection.dialect.name, _p.id, "named")
-        rows = self._connection.execute(_STANDING.where(mine), {"named": list(named)})
-        return {PersonId(row.id): self._stands(row) for row in rows}
+        rows = self._connection.execute(_STANDING.where(mine), {"named": list(named)}).all()
+        return {
+            person: Standing(
+                revision > 0 and departed_at is None, departed_at is not None, faces, self._name(person, sealed_name)
+            )
+            for person, revision, departed_at, sealed_name, faces in rows
+        }
 
     def note_origins(self, read: Sequence[tuple[PersonId, FaceId, Photo]]) -> None:
         """Faces that were made from these pictures may as well have come as their bytes."""
@@ -114,14 +118,13 @@ class RosterPeople:
         gone = exists().where(_p.id == _m.person_id, _p.departed_at.is_not(None))
         self._connection.execute(delete(roster_people).where(_m.source == source, _m.run != run, gone))
 
-    def _stands(self, row: Row[Any]) -> Standing:
-        name = None
-        if row.sealed_name is not None:
-            try:
-                name = self._vault.open(row.sealed_name, purpose="name", about=row.id).decode()
-            except VaultError:  # told again it is written again
-                name = None
-        return Standing(Revision(row.revision), row.departed_at is not None, row.faces, name)
+    def _name(self, person: str, sealed: bytes | None) -> str | None:
+        if sealed is None:
+            return None
+        try:
+            return self._vault.open(sealed, purpose="name", about=person).decode()
+        except VaultError:  # told again it is written again
+            return None
 
 
 class Scratch:

@@ -179,7 +179,7 @@ def test_where_there_is_no_terminal_a_line_is_shown_now_and_then(
 
     ended = run("roster", "import", file)
 
-    assert "%: 501 lines, " in ended.err
+    assert "%: 1,001 lines, " in ended.err
     assert "100%: 1,201 lines, " in ended.err
 
 

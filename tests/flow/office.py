@@ -15,7 +15,7 @@ from syncsvc.flow.rehearse_roster import rehearse_roster
 from syncsvc.intake.roster import open_roster
 from syncsvc.model.changes import Change, Told
 from syncsvc.model.guard import Limits
-from syncsvc.model.people import LibraryName, PersonId, Photo
+from syncsvc.model.people import LibraryName, Photo
 from syncsvc.model.permits import Unlimited
 from syncsvc.model.rosters import BadLine, Counts, Place
 from syncsvc.store import Store
@@ -131,10 +131,9 @@ class Office:
 
     def everything(self) -> dict[str, list[tuple[object, ...]]]:
         """Every row of every table."""
-        return {
-            table.name: sorted((tuple(row) for row in self._rows(lambda c, t=table: c.execute(select(t)))), key=repr)
-            for table in metadata.sorted_tables
-        }
+        with self.store.reading() as tx:
+            rows = {table.name: tx._connection.execute(select(table)).all() for table in metadata.sorted_tables}
+        return {name: sorted((tuple(row) for row in found), key=repr) for name, found in rows.items()}
 
     def _rows(self, read: Callable[[Connection], Any]) -> list[Any]:
         with self.store.reading() as tx:
@@ -153,6 +152,3 @@ def die_after(batches: int) -> Log:
             raise KilledError
 
     return Log(then=then)
-
-
-__all__ = ["FREELY", "GATE", "YARD", "KilledError", "Log", "Office", "PersonId", "die_after", "digest"]

@@ -13,9 +13,10 @@ from sqlalchemy import event, func, select, update
 from syncsvc.flow import import_roster as importing
 from syncsvc.flow.holder import this_process
 from syncsvc.intake import photo_files
+from syncsvc.intake.photos import read_photo
 from syncsvc.model.changes import Departed, FaceDeleted, FaceReplaced, Upserted
 from syncsvc.model.errors import InputError
-from syncsvc.model.people import FaceId, PersonId
+from syncsvc.model.people import FaceId, PersonId, Photo
 from syncsvc.model.rosters import Counts, Place
 from syncsvc.store import Store
 from syncsvc.store.tables import changes, faces
@@ -39,13 +40,12 @@ def office(store: Store, clock: MovableClock, tmp_path: Path, monkeypatch: pytes
 def read(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often a photo was decoded."""
     counted: Counter[str] = Counter()
-    original = photo_files.read_photo
 
-    def read_photo(content: bytes) -> object:
+    def counting(content: bytes) -> Photo:
         counted["decoded"] += 1
-        return original(content)
+        return read_photo(content)
 
-    monkeypatch.setattr(photo_files, "read_photo", read_photo)
+    monkeypatch.setattr(photo_files, "read_photo", counting)
     return counted
 
 
