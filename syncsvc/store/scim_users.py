@@ -96,7 +96,7 @@ class ScimUsers:
     def lock(self, user: str) -> ScimUser | None:
         """The same, held against every other change of the resource and of its person until the transaction ends."""
         mine = select(_u.c.person_id).where(_u.c.id == user).with_for_update()
-        person = self._connection.scalar(mine)
+        person = self._connection.scalar(mine) if _storable(user) else None
         if person is None:
             return None
         self._connection.execute(select(people.c.id).where(people.c.id == person).with_for_update())
@@ -104,8 +104,8 @@ class ScimUsers:
 
     def matching(self, key: Key, value: str) -> list[ScimUser]:
         """Whoever has exactly this value, found by an index."""
-        if "\x00" in value or any("\ud800" <= one <= "\udfff" for one in value):
-            return []  # no database keeps these, and PostgreSQL would not even be asked
+        if not _storable(value):
+            return []
         return self._read(_all().where(_u.c[key] == value).order_by(_u.c.created_at, _u.c.id))
 
     def count(self) -> int:
@@ -176,6 +176,11 @@ class ScimUsers:
 
     def _open(self, user: str, sealed: bytes) -> bytes:
         return self._vault.open(sealed, purpose="scim", about=user)
+
+
+def _storable(value: str) -> bool:
+    """PostgreSQL keeps no NUL, and nobody half a character: they would be an error there and not just nobody's."""
+    return "\x00" not in value and not any("\ud800" <= one <= "\udfff" for one in value)
 
 
 def _all() -> Select[Any]:

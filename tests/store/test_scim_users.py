@@ -69,6 +69,8 @@ def test_what_no_database_can_keep_matches_nobody(ledger: Ledger, value: str) ->
     with ledger.store.reading() as tx:
         assert tx.scim_users.matching("user_name", value) == []
         assert tx.scim_users.get(value) is None
+    with ledger.store.transaction() as tx:
+        assert tx.scim_users.lock(value) is None
 
 
 def test_a_user_name_belongs_to_one_resource(ledger: Ledger) -> None:
@@ -184,6 +186,7 @@ def test_names_are_sealed_and_open_nowhere_else(ledger: Ledger, vault: Vault) ->
 
     with ledger.store.reading() as tx:
         sealed = tx._connection.scalar(select(scim_users.c.sealed).where(scim_users.c.id == first))
+    assert isinstance(sealed, bytes)
     assert b"CANARY-NAME" not in sealed
     with pytest.raises(VaultError):
         vault.open(sealed, purpose="scim", about=second)

@@ -74,8 +74,8 @@ def settle(
             continue
         seen.add(digest)
         chosen[one.face] = None if one.picture is None else pictures[one.picture]
-        if one.entry.face is None and one.entry.type is None:
-            one.entry.type = _OTHERWISE  # so that `photos[type eq "photo"]` finds it again
+        if one.entry.face is None and not (one.entry.display or one.entry.type):
+            one.entry.type = _OTHERWISE  # what we called it, so that `photos[type eq "photo"]` finds it again
         one.entry.keep_as(one.face)
         entries.append(one.entry)
     user.photos = entries or None

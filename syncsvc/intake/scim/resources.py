@@ -73,7 +73,7 @@ def user_name_key(user_name: str) -> str:
 def keep(user: User) -> Kept:
     """What is written of the resource. Raises InputError for one that is too large."""
     _checked(user)
-    told = {"schemas", "user_name", "external_id", "display_name", "name", "photos"}
+    told = {"user_name", "external_id", "display_name", "name", "photos"}
     resource = user.model_dump_json(scim_ctx=Context.DEFAULT, include=told).encode()
     if len(resource) > _LARGEST:
         raise InputError(f"the user takes {len(resource):,} bytes without pictures; at most {_LARGEST:,} are kept")

@@ -69,7 +69,7 @@ def service_provider_config(base: Base) -> ScimAnswer:
 
 @router.get("/ResourceTypes")
 def resource_types(base: Base) -> ScimAnswer:
-    return _all(PROVIDER.resource_types, f"{base}/ResourceTypes")
+    return _all(ListResponse[ResourceType], PROVIDER.resource_types, f"{base}/ResourceTypes")
 
 
 @router.get("/ResourceTypes/{name}")
@@ -79,7 +79,7 @@ def resource_type(name: str, base: Base) -> ScimAnswer:
 
 @router.get("/Schemas")
 def schemas(base: Base) -> ScimAnswer:
-    return _all(PROVIDER.schemas, f"{base}/Schemas")
+    return _all(ListResponse[Schema], PROVIDER.schemas, f"{base}/Schemas")
 
 
 @router.get("/Schemas/{urn}")
@@ -94,11 +94,9 @@ def _named(resources: Any, name: str, where: str) -> ScimAnswer:
     raise NotFoundException
 
 
-def _all(resources: Any, where: str) -> ScimAnswer:
+def _all(kind: Any, resources: Any, where: str) -> ScimAnswer:
     shown = [_placed(one, f"{where}/{one.id}") for one in resources]
-    listed = ListResponse[type(shown[0])](  # type: ignore[misc]
-        total_results=len(shown), start_index=1, items_per_page=len(shown), resources=shown
-    )
+    listed = kind(total_results=len(shown), start_index=1, items_per_page=len(shown), resources=shown)
     return ScimAnswer(listed.model_dump(scim_ctx=Context.RESOURCE_QUERY_RESPONSE))
 
 

@@ -138,7 +138,7 @@ def test_the_resource_remembers_its_photos_by_our_names_and_never_by_their_addre
 
     told = someone.model_dump()["photos"]
     assert told == [
-        {"value": "urn:syncsvc:face:Front", "display": "Front", "type": "photo", "primary": True},
+        {"value": "urn:syncsvc:face:Front", "display": "Front", "primary": True},
         {"value": "urn:syncsvc:face:photo", "type": "photo"},
     ]
 

@@ -3,7 +3,7 @@
 import base64
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import httpx
@@ -13,6 +13,7 @@ from syncsvc.model.errors import FetchError, InputError
 from syncsvc.model.people import PersonId, Photo
 from syncsvc.store.people import Known
 from syncsvc.web import create_app
+from syncsvc.web.desk import RingBell, silence
 from syncsvc.wiring import Service
 from tests.vendors.photos import draw
 from tests.web.asking import Client
@@ -34,12 +35,16 @@ class Album:
 
     def __init__(self) -> None:
         self.fetched: list[str] = []
+        self.meanwhile: Callable[[], object] | None = None  # happens once, while a photo is being fetched
 
     def read(self, content: bytes) -> Photo:
         return read_photo(content)
 
     def fetch(self, url: str) -> Photo:
         self.fetched.append(url)
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
         if url.startswith("data:"):
             return read_photo(base64.b64decode(url.partition(",")[2]))
         if url.startswith("https://away."):
@@ -62,9 +67,9 @@ def data_uri(number: int) -> str:
 class IdentityProvider:
     """Speaks SCIM with the application itself; every answer of its own kind is checked to be well-formed."""
 
-    def __init__(self, service: Service, token: str | None = TOKENS["entra"][1]) -> None:
+    def __init__(self, service: Service, token: str | None = TOKENS["entra"][1], *, ring: RingBell = silence) -> None:
         self._service = service
-        self._client = Client(create_app(service))
+        self._client = Client(create_app(service, ring))
         self._token = token
 
     def ask(
