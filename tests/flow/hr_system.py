@@ -10,7 +10,7 @@ from syncsvc.flow.record import Message, record_message
 from syncsvc.flow.refresh import refresh
 from syncsvc.flow.rounds import Rounds
 from syncsvc.flow.unfetched import overdue
-from syncsvc.model.changes import Change, Departed, Fetched, Told, Upserted
+from syncsvc.model.changes import Change, Departed, FaceReplaced, Fetched, Told, Upserted
 from syncsvc.model.errors import (
     UnavailableError,
 )
@@ -27,7 +27,8 @@ GARBAGE = UnavailableError("the HR system's answer cannot be read", code="garbag
 
 
 def there(person: str, number: int = 1) -> Fetched:
-    return fetched(person, Upserted(PersonId(person), ((MAIN, draw(number)),), "Ada Canary"))
+    who = PersonId(person)
+    return fetched(person, Upserted(who, None, "Ada Canary"), FaceReplaced(who, MAIN, draw(number)))
 
 
 def left(person: str) -> Fetched:

@@ -42,10 +42,20 @@ def test_an_event_says_nothing_until_the_employee_was_fetched(hr: HrSystem, stag
     assert hr.round() == 1
 
     entry = hr.change(change)
-    assert (entry.effect, entry.person, entry.revision) == ("applied", "7", 1)
+    assert (entry.effect, entry.person, entry.revision) == ("applied", "7", 2)
     assert faces(stage, "7") == {MAIN: draw(1).digest}
     assert hr.rows() == 0
     assert hr.round() == 0
+
+
+def test_faces_that_came_from_elsewhere_stay(hr: HrSystem, stage: Stage) -> None:
+    hr.says["7"] = there("7")
+    stage.hire(PersonId("7"), 5)
+
+    hr.tell("7")
+    hr.round()
+
+    assert faces(stage, "7") == {"left": draw(5).digest, MAIN: draw(1).digest}
 
 
 def test_what_is_owed_by_an_answer_is_rung_for(hr: HrSystem, stage: Stage) -> None:

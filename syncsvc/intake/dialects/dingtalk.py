@@ -124,11 +124,12 @@ class Speaker(Dialect[Options]):
 
     def hear(self, message: Message, photos: Photos, now: datetime) -> Heard:  # noqa: ARG002 - they send no photos
         seal, said = self._open(message, now)
+        id_ = message_id(message.query.get("timestamp", "").encode(), message.body)
         given = json_object(said)
         answer = seal.answer("success", now)
         if text(given, "EventType") not in EVENTS:  # check_url, and whatever else the app subscribes to
-            return Heard(message_id(said), answer=answer)
-        return Heard(message_id(said), employees=employee_ids(given.get("UserId"), "UserId"), answer=answer)
+            return Heard(id_, answer=answer)
+        return Heard(id_, employees=employee_ids(given.get("UserId"), "UserId"), answer=answer)
 
     def api_url(self) -> str:
         return self.options.api_url

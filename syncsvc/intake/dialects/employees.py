@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from syncsvc.intake.lines import person_id
 from syncsvc.library.faults import retry_after
 from syncsvc.library.http import Door
-from syncsvc.model.changes import Change, Departed, Fetched, Told, Upserted
+from syncsvc.model.changes import Change, Departed, FaceReplaced, Fetched, Told, Upserted
 from syncsvc.model.errors import (
     CredentialsError,
     FetchError,
@@ -28,7 +28,7 @@ from syncsvc.model.errors import (
     ThrottledError,
     UnavailableError,
 )
-from syncsvc.model.people import FaceId, PersonId, Photo, Source
+from syncsvc.model.people import FaceId, PersonId, Photo
 from syncsvc.settings.addresses import http_url
 
 T = TypeVar("T")
@@ -71,14 +71,17 @@ Picture = Callable[[], Photo | None]
 def fetched(source: str, employee: Employee, picture: Picture, now: datetime, zone: str | None) -> Fetched:
     """The employee as changes. Somebody who is gone is not asked for a picture, and needs none to be gone.
 
-    A picture that cannot be had leaves the faces as they are. `zone` is where a last day ends; None: this HR system
+    The picture is one face; others, which came from elsewhere, stay. One that cannot be had leaves all as they are.
+    `zone` is where a last day ends; None: this HR system
     knows nothing of planned departures, so what others planned stays planned.
     """
     if employee.departed:
         return Fetched(employee.person, (tell(source, Departed(employee.person)),))
-    faces, lacking, again = _faces(picture)
-    there = Upserted(employee.person, faces, employee.name)
+    photo, lacking, again = _photo(picture)
+    there = Upserted(employee.person, None, employee.name)
     told = [tell(source, there, cancels_departure=zone is not None)]
+    if photo is not None:
+        told.append(tell(source, FaceReplaced(employee.person, FACE, photo)))
     if zone is not None and employee.last_day is not None:
         moment = end_of(employee.last_day, zone)
         # A last day that is over, of somebody whom the HR system has there, is from an earlier time with the company.
@@ -231,14 +234,13 @@ class Tokens:
                 self._until = None
 
 
-def _faces(picture: Picture) -> tuple[tuple[tuple[FaceId, Source], ...] | None, str | None, bool]:
-    """The faces to tell; where there are none, why a picture could not be had, and whether it may be had later."""
+def _photo(picture: Picture) -> tuple[Photo | None, str | None, bool]:
+    """The picture; where there is none, why it could not be had, and whether it may be had later."""
     try:
-        photo = picture()
+        return picture(), None, False
     except GoneError:
-        photo = None
+        return None, None, False
     except (FetchError, UnavailableError) as error:
         return None, f"the photo cannot be had just now ({error}); it is asked for again", True
     except (InputError, MisconfiguredError, RejectedError) as error:
         return None, f"the photo cannot be used: {error}", False
-    return (None if photo is None else ((FACE, photo),)), None, False

@@ -222,7 +222,7 @@ class TestApi(ApiContract):
         office.hire()
         office.room.amend = lambda told: {**told, "status": status}
 
-        (told,) = office.fetch().told
+        told = office.fetch().told[0]
 
         assert isinstance(told.change, Departed if departed else Upserted)
 

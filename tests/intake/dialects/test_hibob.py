@@ -104,7 +104,7 @@ class TestApi(ApiContract):
         office.hire()
         office.room.amend = lambda told: {**told, "/internal/lifecycleStatus": {"value": status}}
 
-        (told,) = office.fetch().told
+        told = office.fetch().told[0]
 
         assert isinstance(told.change, Departed if departed else Upserted)
 
@@ -125,7 +125,7 @@ class TestApi(ApiContract):
             "internal": {"lifecycleStatus": "employed", "terminationDate": None},
         }
 
-        (told,) = office.fetch().told
+        told = office.fetch().told[0]
 
         assert isinstance(told.change, Upserted)
         assert told.change.name == "Ada Canary"
