@@ -1,12 +1,16 @@
 """One face over HTTP: a new picture in whichever way it comes, and the end of it."""
 
 import base64
+from dataclasses import replace
 
 import pytest
 
 from syncsvc.store import Store
+from syncsvc.web import create_app
+from syncsvc.wiring import Service
 from tests.vendors.photos import draw
-from tests.web.api.ground import FEATURE, Album, Script, assert_problem, at, faces_of, inbox
+from tests.web.api.ground import FEATURE, OPERATOR, Album, Script, assert_problem, at, faces_of, inbox
+from tests.web.asking import Client
 
 
 def test_a_photo_is_sent_as_it_is(ops: Script, store: Store, rung: list[str]) -> None:
@@ -52,13 +56,16 @@ def test_what_some_library_cannot_take_is_told_beforehand(ops: Script) -> None:
     assert "yard" in shown["words"]
 
 
-def test_what_no_library_can_take_is_refused(ops: Script, store: Store) -> None:
-    ops.hire("alice", left=draw(1))
+def test_what_no_library_can_take_is_refused(service: Service, store: Store) -> None:
+    yard = {name: shelf for name, shelf in service.house.shelves.items() if name == "yard"}
+    ops = Script(Client(create_app(replace(service, house=replace(service.house, shelves=yard)))), OPERATOR)
 
-    answer = ops.put_photo("alice", "left", draw(2, side=8))
+    one = ops.ask("PUT", at("alice", "left"), json={"photo": {"feature": FEATURE}})
+    whole = ops.ask("PUT", at("alice"), json={"faces": [{"id": "left", "photo": {"feature": FEATURE}}]})
 
-    assert_problem(answer, 422, "gate", "photo")
-    assert len(inbox(store)) == 1
+    assert_problem(one, 422, "yard takes photos, not features", "photo")
+    assert_problem(whole, 422, "face 'left' passes 0 of 1", "photo")
+    assert inbox(store) == []
 
 
 def test_a_departed_person_does_not_come_back_by_a_photo(ops: Script, store: Store) -> None:
