@@ -72,8 +72,8 @@ def fetched(source: str, employee: Employee, picture: Picture, now: datetime, zo
     """The employee as changes. Somebody who is gone is not asked for a picture, and needs none to be gone.
 
     The picture is one face; others, which came from elsewhere, stay. One that cannot be had leaves all as they are.
-    `zone` is where a last day ends; None: this HR system
-    knows nothing of planned departures, so what others planned stays planned.
+    `zone` is where a last day ends; None: this HR system knows nothing of planned departures, so what others planned
+    stays planned.
     """
     if employee.departed:
         return Fetched(employee.person, (tell(source, Departed(employee.person)),))
