@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class PhotoFile:
     """
 
     folder: Path
-    told: str
+    told: str = field(repr=False)
 
     def origin(self) -> Digest:
         """SHA-256 of the file, in constant memory. Raises InputError where it cannot be read."""

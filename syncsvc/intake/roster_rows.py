@@ -25,8 +25,8 @@ class Row:
 
     begins: Place
     id: str
-    name: str = ""
-    faces: list[tuple[int, str, str]] = field(default_factory=list)
+    name: str = field(default="", repr=False)
+    faces: list[tuple[int, str, str]] = field(default_factory=list, repr=False)
     bare: list[int] = field(default_factory=list)
     bad: list[BadLine] = field(default_factory=list)
     after: Place = BEGINNING

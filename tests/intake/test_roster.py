@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from syncsvc.intake.roster import open_roster
+from syncsvc.intake.roster_rows import csv_rows
 from syncsvc.model.changes import Upserted
 from syncsvc.model.errors import InputError
-from syncsvc.model.rosters import BadLine
+from syncsvc.model.rosters import BEGINNING, BadLine
 from tests.vendors.photos import draw
 
 
@@ -264,6 +265,16 @@ def test_a_name_that_nobody_has_is_refused_without_being_told(folder: Path) -> N
         (1, "the person's name has 1,001 characters; at most 1,000 are taken"),
         (2, "the person's name holds a character that cannot be written"),
     ]
+
+
+def test_nothing_that_is_read_shows_a_name_or_a_path(folder: Path) -> None:
+    (folder / "Canary-Path.jpg").write_bytes(draw(0).content)
+    file = written(folder, "id,name,face,photo\nE1,Canary-Name,a,Canary-Path.jpg\nE2,Canary-Name,a,Canary-Gone.jpg\n")
+
+    shown = repr(list(open_roster(file).read())) + repr(list(csv_rows(file, BEGINNING))) + repr(told(file))
+
+    assert "E1" in shown
+    assert "Canary" not in shown
 
 
 @pytest.mark.parametrize(
