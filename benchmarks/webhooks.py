@@ -1,8 +1,8 @@
 """Signed webhooks a second, from the request to the 202 after the commit, beside the same server doing the least.
 
 The least is: check the same signature over the same body, insert one row, commit, answer 202; the same uvicorn,
-FastAPI, thread pool and PostgreSQL. Four libraries are owed what a change means for them. Bells go to a real Redis; no worker
-listens. Then half of that pace, evenly: how far the slowest hundredth is from the median.
+FastAPI, thread pool and PostgreSQL. Four libraries are owed what a change means for them. Bells go to a real Redis; no
+worker listens. Then half of that pace, evenly: how far the slowest hundredth is from the median.
 
     python -m benchmarks.webhooks [--quick] [--database URL] [--seconds N]
 """

@@ -43,7 +43,6 @@ def _invalidations() -> None:
         "ix_invalidations_due", "invalidations", ["webhook", "due_at"], postgresql_where=due, sqlite_where=due
     )
 
-
     op.create_table(
         "employees",
         sa.Column("webhook", sa.String(length=40), nullable=False),

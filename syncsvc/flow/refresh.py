@@ -209,7 +209,9 @@ def _former(taken: Invalidated, answer: Fetched, before: PersonId | None) -> lis
 def _close(tx: Transaction, taken: Invalidated, person: PersonId, recorded: list[Recorded], now: datetime) -> None:
     effect, latest = _effect(recorded)
     revision = latest.revision if latest is not None else None
-    answered = tx.changes.fetched(taken.webhook, taken.employee, person, effect, revision)
+    waiting = tx.changes.get(latest.change) if latest is not None and effect == "waiting" else None
+    moment = waiting.effective_at if waiting is not None else None
+    answered = tx.changes.fetched(taken.webhook, taken.employee, person, effect, revision, moment)
     if answered:  # what was told from outside is what somebody waits to hear of, not the reading that answers it
         tx.watches.end([one.change for one in recorded])
         tx.watches.watch(answered, now)

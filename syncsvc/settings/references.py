@@ -56,7 +56,7 @@ def secret(value: object, info: ValidationInfo) -> SecretStr:
 
 
 def secret_if_reference(value: Any, info: ValidationInfo) -> Any:
-    """For values that may be secret: a reference becomes a SecretStr, also in a list; anything else stays what it is."""
+    """For values that may be secret: a reference, also in a list, becomes a SecretStr; all else stays as it is."""
     if isinstance(value, list):
         return [secret_if_reference(one, info) for one in value]
     return SecretStr(resolve(value, info)) if is_reference(value) else value

@@ -137,12 +137,22 @@ class Changes:
             self._connection.execute(update(changes).where(mine).values(effect="cancelled"))
 
     def fetched(
-        self, source: str, employee: str, person: PersonId, effect: str, revision: Revision | None
+        self,
+        source: str,
+        employee: str,
+        person: PersonId,
+        effect: str,
+        revision: Revision | None,
+        effective_at: datetime | None = None,
     ) -> list[str]:
         """What was told of an employee, and waited until they were fetched, has this effect on this person; returns
-        which changes that were."""
+        which changes that were. `effective_at` is for the effect "waiting"."""
         waited = (changes.c.person_id == employee) & (changes.c.source == source) & (changes.c.effect == "fetching")
-        closed = update(changes).where(waited).values(person_id=person, effect=effect, revision=revision)
+        closed = (
+            update(changes)
+            .where(waited)
+            .values(person_id=person, effect=effect, revision=revision, effective_at=effective_at)
+        )
         return list(self._connection.scalars(closed.returning(changes.c.id)))
 
     def said_before(self, source: str, source_id: str) -> Entry:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from syncsvc.flow.fulfil import fulfil
 from syncsvc.flow.record import Message, record_message
 from syncsvc.flow.refresh import LEASE, refresh
 from syncsvc.flow.rounds import SIDE_BY_SIDE, Rounds
@@ -107,6 +108,23 @@ def test_a_departure_that_is_planned_waits_for_its_moment(hr: HrSystem, stage: S
     with stage.house.store.reading() as tx:
         waiting = tx.changes.waiting_of([PersonId("7")])
     assert [one.effect for one in waiting[PersonId("7")]] == ["waiting"]
+
+
+def test_what_was_told_of_somebody_who_waits_to_leave_ends_when_they_do(hr: HrSystem, stage: Stage) -> None:
+    hr.says["7"] = there("7")
+    hr.tell("7")
+    hr.round()
+    moment = stage.clock() + timedelta(days=3)
+    hr.says["7"] = Fetched(PersonId("7"), (Told(PEOPLE, "planned", Departed(PersonId("7")), effective_at=moment),))
+    (change,) = hr.tell("7")
+    hr.round()
+    before = hr.change(change).effect
+
+    stage.clock.advance(timedelta(days=3).total_seconds())
+    fulfil(stage.house)
+
+    assert (before, faces(stage, "7")) == ("waiting", {})
+    assert hr.change(change).effect in {"applied", "unchanged"}
 
 
 def test_nobody_by_that_id_any_more_is_a_departure(hr: HrSystem, stage: Stage) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from syncsvc.intake.hr_file import read_changes
-from syncsvc.model.rosters import BadLine
 from syncsvc.model.changes import Departed, FaceDeleted, FaceReplaced, Told, Upserted
 from syncsvc.model.errors import InputError
+from syncsvc.model.rosters import BadLine
 from tests.vendors.photos import draw
 
 
@@ -79,7 +79,10 @@ PERSON = {"person": {"id": "E1"}}
             {"id": "1", "type": "person.departed", "data": {**PERSON, "effectiv_at": "2026-01-01"}},
             "data.effectiv_at: extra inputs are not permitted",
         ),
-        ({"id": "1", "type": "person.departed", "data": {"person": {"id": ""}}}, "data.person.id: the person's id is empty"),
+        (
+            {"id": "1", "type": "person.departed", "data": {"person": {"id": ""}}},
+            "data.person.id: the person's id is empty",
+        ),
         (
             {"id": "1", "type": "face.replaced", "data": {**PERSON, "face": {"id": "f", "photo": {"path": "no.jpg"}}}},
             "data.face.photo: the photo file ",
