@@ -50,7 +50,7 @@ class PhotoFile:
         folder = _resolved(self.folder)
         try:
             path = (folder / self.told).resolve()
-            inside = path.is_relative_to(folder)
+            inside = path.is_relative_to(folder) and not path.is_fifo()  # whoever opens one waits for its writer
         except (OSError, ValueError):
             inside = False
         if not self.told or not inside:

@@ -68,6 +68,8 @@ def open_roster(path: Path, *, photos: Path | None = None) -> Roster:
     last = b"\n"
     try:
         written = _written(path)
+        if not path.is_file():
+            raise InputError(f"{path} is no plain file, and it is read more than once; save what it holds in one")
         with path.open("rb", buffering=0) as file:
             while block := file.read(_BLOCK):
                 _check_text(path, decoder, block, lines)

@@ -1,6 +1,7 @@
 """A roster as a customer writes it: everything good is read, everything bad is named with its line."""
 
 import json
+import os
 import tracemalloc
 from pathlib import Path
 
@@ -108,6 +109,15 @@ def test_no_file_outside_the_folder_is_ever_opened(tmp_path: Path, path: str) ->
 
     assert line == 1
     assert reason == f"the photo's path must lead to a file in {folder}"
+
+
+def test_nobody_waits_for_a_pipe(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.jpg")
+    os.mkfifo(folder / "pipe.csv")
+
+    assert bad(written(folder, "id,photo\nE1,pipe.jpg\n"))[0][0] == 2
+    with pytest.raises(InputError, match="is no plain file"):
+        open_roster(folder / "pipe.csv")
 
 
 def test_photos_may_stand_in_a_folder_of_their_own(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ DEFECTS = (
     Defect(
         "a photo's path leads out of the folder",
         "syncsvc.intake.photo_files",
-        "inside = path.is_relative_to(folder)",
-        "inside = True",
+        "inside = path.is_relative_to(folder) and",
+        "inside =",
         (f"{ROSTER}::test_no_file_outside_the_folder_is_ever_opened",),
     ),
 )
