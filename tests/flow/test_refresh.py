@@ -123,7 +123,7 @@ def test_what_was_told_of_somebody_who_waits_to_leave_ends_when_they_do(hr: HrSy
     stage.clock.advance(timedelta(days=3).total_seconds())
     fulfil(stage.house)
 
-    assert (before, faces(stage, "7")) == ("waiting", {})
+    assert (before, faces(stage, "7")) == ("waiting", None)  # nobody is there any more
     assert hr.change(change).effect in {"applied", "unchanged"}
 
 
