@@ -6,8 +6,9 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
@@ -60,14 +61,20 @@ class Problem(BaseModel):
     errors: list[WrongField] | None = Field(default=None, description="Each part that is wrong, where several may be.")
 
 
-def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
+class _Answer(JSONResponse):
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """Half a character, which JSON can send, has no UTF-8: it goes back as the escape that it came as."""
+        return json.dumps(content, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+def problem(status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
     """One problem; `more` are extension members."""
     status = HTTPStatus(status)
     body = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail, **more}
-    # Half a character, which JSON can send, has no UTF-8: it goes back as the escape that it came as.
-    content = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
     wait = {"Retry-After": str(RETRY_AFTER)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return Response(content, status, {"Cache-Control": "no-store", **wait, **(headers or {})}, media_type=MEDIA_TYPE)
+    return _Answer(body, status, {"Cache-Control": "no-store", **wait, **(headers or {})})
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -86,7 +93,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, _unexpected)
 
 
-async def _http(request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers, words = error.headers, str(error.detail)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -103,7 +110,7 @@ def _allowed(request: Request) -> list[str]:
     return sorted({method for route in routes for method in route.methods or ()})
 
 
-async def _invalid(_request: Request, error: Exception) -> Response:
+async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     """Which fields are wrong and why, without quoting what stood in them."""
     assert isinstance(error, RequestValidationError)
     wrong = [
@@ -117,7 +124,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, words, field=wrong[0]["field"], errors=wrong)
 
 
-async def _ours(_request: Request, error: Exception) -> Response:
+async def _ours(_request: Request, error: Exception) -> JSONResponse:
     status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), None)
     if status is None:
         log.error("request failed", error=type(error).__name__, detail=str(error))
@@ -126,5 +133,5 @@ async def _ours(_request: Request, error: Exception) -> Response:
     return problem(status, str(error), **more)
 
 
-async def _unexpected(_request: Request, _error: Exception) -> Response:
+async def _unexpected(_request: Request, _error: Exception) -> JSONResponse:
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "something went wrong here; the service's log has the details")

@@ -58,4 +58,5 @@ def test_an_unknown_address_is_a_problem_too(client: Client) -> None:
 
     assert answer.status_code == 404
     assert answer.headers["Content-Type"] == MEDIA_TYPE
-    assert answer.json() == {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "Not Found"}
+    words = "there is nothing at this address"
+    assert answer.json() == {"type": "about:blank", "title": "Not Found", "status": 404, "detail": words}

@@ -12,7 +12,7 @@ from syncsvc.model.errors import InputError, NotFoundError
 from syncsvc.model.people import Source
 from syncsvc.store.people import Known
 from syncsvc.web.api.parameters import TheFace, ThePerson
-from syncsvc.web.api.telling import JSON, Telling, TheTelling, Written, json_body, tell
+from syncsvc.web.api.telling import BEFORE, JSON, Telling, TheTelling, Written, json_body, tell
 from syncsvc.web.desk import TheDesk
 from syncsvc.web.problems import problems
 
@@ -23,7 +23,6 @@ class FaceObject(Words):
     photo: PhotoWords
 
 
-_BEFORE = {200: {"model": Written, "description": "Written down before."}}
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 _BODY = json_body(FaceObject)
 _BODY["requestBody"]["content"] |= {"image/jpeg": _PICTURE, "image/png": _PICTURE, "image/*": _PICTURE}
@@ -32,7 +31,7 @@ _BODY["requestBody"]["content"] |= {"image/jpeg": _PICTURE, "image/png": _PICTUR
 @router.put(
     "/people/{id}/faces/{face}",
     status_code=HTTPStatus.ACCEPTED,
-    responses=_BEFORE | problems(401, 403, 409, 413, 415, 422, 503),
+    responses=BEFORE | problems(401, 403, 409, 413, 415, 422, 503),
     openapi_extra=_BODY,
 )
 def put_face(telling: TheTelling, desk: TheDesk, person: ThePerson, face: TheFace, response: Response) -> Written:
@@ -53,7 +52,7 @@ def put_face(telling: TheTelling, desk: TheDesk, person: ThePerson, face: TheFac
 @router.delete(
     "/people/{id}/faces/{face}",
     status_code=HTTPStatus.ACCEPTED,
-    responses=_BEFORE | problems(401, 403, 404, 422, 503),
+    responses=BEFORE | problems(401, 403, 404, 422, 503),
 )
 def delete_face(telling: TheTelling, desk: TheDesk, person: ThePerson, face: TheFace, response: Response) -> Written:
     """Take one face out of every library; the person's other faces stay."""

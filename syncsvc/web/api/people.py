@@ -16,14 +16,14 @@ from syncsvc.model.people import PersonId
 from syncsvc.store.census import Counted
 from syncsvc.store.people import Known
 from syncsvc.web.api.parameters import Asked, AskedPage, Instant, ThePerson, next_page, place_of
-from syncsvc.web.api.telling import TheTelling, Written, json_body, tell
+from syncsvc.web.api.telling import BEFORE, TheTelling, Written, json_body, tell
 from syncsvc.web.callers import OPERATES, READS
 from syncsvc.web.desk import TheDesk, TheService
 from syncsvc.web.problems import problems
 
 router = APIRouter(tags=["people"])
 
-_LAST = TypeAdapter[PersonId](Annotated[str, AfterValidator(person_id)])
+_LAST: TypeAdapter[PersonId] = TypeAdapter(Annotated[PersonId, AfterValidator(person_id)])
 _PREFIX = "data.person."
 
 
@@ -77,7 +77,7 @@ def get_person(service: TheService, person: ThePerson) -> PersonView:
 @router.put(
     "/people/{id}",
     status_code=HTTPStatus.ACCEPTED,
-    responses={200: {"model": Written, "description": "Written down before."}} | problems(401, 403, 413, 415, 422, 503),
+    responses=BEFORE | problems(401, 403, 413, 415, 422, 503),
     openapi_extra=json_body(PersonObject),
 )
 def put_person(telling: TheTelling, desk: TheDesk, person: ThePerson, response: Response) -> Written:
@@ -101,7 +101,7 @@ def put_person(telling: TheTelling, desk: TheDesk, person: ThePerson, response: 
 @router.delete(
     "/people/{id}",
     status_code=HTTPStatus.ACCEPTED,
-    responses={200: {"model": Written, "description": "Written down before."}} | problems(401, 403, 404, 422, 503),
+    responses=BEFORE | problems(401, 403, 404, 422, 503),
 )
 def delete_person(
     telling: TheTelling, desk: TheDesk, person: ThePerson, response: Response, asked: Annotated[AskedMoment, Query()]

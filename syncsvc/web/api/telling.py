@@ -49,6 +49,9 @@ class Written(BaseModel):
     photos: list[Shown] = Field(description="One for each photo, unless the same request was written down before.")
 
 
+BEFORE: dict[int | str, dict[str, Any]] = {200: {"model": Written, "description": "Written down before."}}
+
+
 @dataclass(frozen=True, slots=True)
 class Telling:
     """A request that tells of a change: who tells, what makes it the same as another, and its body."""

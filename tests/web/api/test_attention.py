@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,13 @@ def stuck(ops: Script, store: Store, clock: MovableClock) -> None:
     """Alice refused at both libraries, Bob given up at the gate an hour later, and Carol who is as she should be."""
     for number, person in enumerate(("alice", "bob", "carol")):
         ops.hire(person, left=draw(number))
-    refused = {"state": "refused", "reason": "no_face", "attempts": 1, "face_id": "left", "due_at": clock()}
+    refused: dict[str, Any] = {
+        "state": "refused",
+        "reason": "no_face",
+        "attempts": 1,
+        "face_id": "left",
+        "due_at": clock(),
+    }
     amend(store, "alice", detail="there is no face", **refused)
     amend(store, "alice", "yard", **refused)
     later = clock() + timedelta(hours=1)

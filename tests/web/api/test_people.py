@@ -1,15 +1,19 @@
 """People over HTTP: seen, told of, gone, and delivered again."""
 
+import asyncio
 import json
 from datetime import timedelta
 
+import httpx
 import pytest
 
 from syncsvc.model.people import PersonId
 from syncsvc.store import Store
+from syncsvc.web import create_app
+from syncsvc.wiring import Service
 from tests.conftest import MovableClock
 from tests.vendors.photos import draw
-from tests.web.api.ground import Album, Script, assert_problem, at, faces_of, inbox, row
+from tests.web.api.ground import OPERATOR, Album, Script, assert_problem, at, faces_of, inbox, row
 
 
 def test_a_person_is_told_of_once_and_owed_to_every_library(ops: Script, store: Store, rung: list[str]) -> None:
@@ -305,3 +309,19 @@ def test_a_misspelt_moment_is_not_now(ops: Script, store: Store) -> None:
 
     assert_problem(answer, 422, "effectiv_at", "effectiv_at")
     assert faces_of(ops, "alice") == ["left"]
+
+
+def test_the_same_request_sent_many_times_at_once_counts_once(ops: Script, service: Service, store: Store) -> None:
+    ops.hire("alice", left=draw(1))
+    transport = httpx.ASGITransport(create_app(service))
+    headers = {"Authorization": f"Bearer {OPERATOR}", "Idempotency-Key": "k"}
+
+    async def at_once() -> list[httpx.Response]:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await asyncio.gather(*(client.delete(at("alice"), headers=headers) for _ in range(12)))
+
+    answers = asyncio.run(at_once())
+
+    assert sorted(one.status_code for one in answers) == [200] * 11 + [202]
+    assert len({one.json()["change"] for one in answers}) == 1
+    assert len(inbox(store)) == 2
