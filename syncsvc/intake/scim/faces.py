@@ -1,17 +1,20 @@
 """Photos of a SCIM resource <-> faces of a person."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+from scim2_models import Name
+
 from syncsvc.intake.dialects.words import MOST_FACES
-from syncsvc.intake.lines import LONGEST_ID, face_id
 from syncsvc.intake.scim.models import Photo, User
 from syncsvc.model import people
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import Digest, FaceId
 
-_NUMBERED = 4  # characters for the "-2" of a second face by the same name
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_WORD = re.compile(r"\w+")
 _OTHERWISE = Photo.Type.photo
 
 
@@ -34,18 +37,20 @@ def asked(user: User) -> list[Asked]:
     """The faces that the resource asks for; nobody who is not there has any.
 
     A face is called what its entry was loaded as, else by `display`, else by `type`, else "photo"; a second one
-    by the same name is "photo-2". Raises InputError for an entry without a picture, and for too many.
+    by the same name is "photo-2". Face ids stand in logs and are not sealed, so neither is taken that is not made
+    like an id, or is a part of the person's name. Raises InputError for an entry without a picture, and for too many.
     """
     entries = user.photos or [] if user.active else []
     if len(entries) > MOST_FACES:
         raise InputError(f"there are {len(entries)} photos; at most {MOST_FACES} are taken", field="photos")
     taken = {one.face for one in entries if one.face is not None and one.stored}
+    names = _names_of(user)
     found = []
     for place, one in enumerate(entries):
         if one.stored and one.face is not None:
             found.append(Asked(one.face, one, None))
         elif one.value:
-            face = next(face for face in _names(one) if face not in taken)
+            face = next(face for face in _ids(one, names) if face not in taken)
             taken.add(face)
             found.append(Asked(face, one, str(one.value)))
         elif one.face is None:  # else a PATCH took the picture out of it, and so the face
@@ -94,20 +99,18 @@ def _shown(face: FaceId, remembered: Mapping[str, Photo]) -> Photo:
     return known
 
 
-def _names(entry: Photo) -> Iterator[FaceId]:
-    """What a new picture's face may be called, the best name first; there is always another."""
+def _ids(entry: Photo, names: frozenset[str]) -> Iterator[FaceId]:
+    """What a new picture's face may be called, the best first; there is always another."""
     if entry.face is not None:
         yield entry.face
-    base = next(face for told in (entry.display, entry.type, _OTHERWISE) for face in _fitting(told))
-    yield base
+    told = (str(one) for one in (entry.display, entry.type) if one is not None)
+    base = next((one for one in told if _ID.fullmatch(one) and one.casefold() not in names), str(_OTHERWISE))
+    yield FaceId(base)
     for number in count(2):
         yield FaceId(f"{base}-{number}")
 
 
-def _fitting(told: str | None) -> list[FaceId]:
-    if told is None or len(told) > LONGEST_ID - _NUMBERED:
-        return []
-    try:
-        return [face_id(str(told))]
-    except InputError:
-        return []
+def _names_of(user: User) -> frozenset[str]:
+    name = user.name or Name()
+    told = (user.user_name, user.display_name, name.formatted, name.given_name, name.middle_name, name.family_name)
+    return frozenset(word for one in told if one for word in (one.casefold(), *_WORD.findall(one.casefold())))

@@ -29,12 +29,17 @@ class ScimAnswer(JSONResponse):
         super().__init__(content, status, {"Cache-Control": "no-store", **(headers or {})})
 
 
-async def _said(request: Request) -> dict[str, Any]:
+async def _raw(request: Request) -> bytes:
     spoken = request.headers.get("content-type", MEDIA_TYPE).partition(";")[0].strip().lower()
     if spoken not in _SPOKEN:
         words = f"the body must be {MEDIA_TYPE} or application/json"
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, words)
-    return read_object(await request.body())
+    return await request.body()
+
+
+def _said(raw: Annotated[bytes, Depends(_raw)]) -> dict[str, Any]:
+    """In a thread: a body may hold megabytes of photos, and others are waiting for the loop."""
+    return read_object(raw)
 
 
 def _base(request: Request, service: TheService) -> str:

@@ -16,7 +16,8 @@ PICTURES: dict[str, Photo] = {X: draw(1), Y: draw(2), Z: draw(3)}
 
 
 def user(*photos: Any, active: bool = True) -> User:
-    return User.model_validate({"userName": "alice", "active": active, "photos": list(photos)})
+    told = {"userName": "alice", "name": {"familyName": "Ahn"}, "active": active, "photos": list(photos)}
+    return User.model_validate(told)
 
 
 def known(*faces: str) -> dict[FaceId, Digest]:
@@ -47,10 +48,14 @@ def named(one: User) -> dict[str, str | None]:
         ([{"value": X, "display": "a\nb", "type": "a\x00b"}], ["photo"]),
         ([{"value": X, "display": "d" * 256}], ["photo"]),
         ([{"value": X, "display": ""}], ["photo"]),
-        ([{"value": X, "display": "正面"}], ["正面"]),
+        ([{"value": X, "display": "x" * 65}], ["photo"]),
+        ([{"value": X, "display": "Alice Ahn", "type": "badge"}], ["badge"]),
+        ([{"value": X, "display": "ALICE"}], ["photo"]),
+        ([{"value": X, "display": "ahn", "type": "Ahn"}], ["photo"]),
+        ([{"value": X, "display": "张"}], ["photo"]),
     ],
 )
-def test_a_face_is_called_by_display_else_by_type_else_photo(photos: list[Any], names: list[str]) -> None:
+def test_a_face_is_called_by_display_or_type_or_photo_and_never_by_a_name(photos: list[Any], names: list[str]) -> None:
     assert list(named(user(*photos))) == names
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from syncsvc.intake.fetching import PhotoFetcher
 from syncsvc.intake.photos import read_photo
 from syncsvc.model.errors import FetchError, InputError
 from syncsvc.model.people import PersonId, Photo
@@ -35,6 +36,7 @@ class Album:
 
     def __init__(self) -> None:
         self.fetched: list[str] = []
+        self._ours = PhotoFetcher(())
         self.meanwhile: Callable[[], object] | None = None  # happens once, while a photo is being fetched
 
     def read(self, content: bytes) -> Photo:
@@ -46,7 +48,7 @@ class Album:
         if happens is not None:
             happens()
         if url.startswith("data:"):
-            return read_photo(base64.b64decode(url.partition(",")[2]))
+            return self._ours.fetch(url)
         if url.startswith("https://away."):
             raise FetchError("the photo's host does not answer; try again later")
         if not url.startswith("https://"):
