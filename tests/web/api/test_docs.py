@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 from tests.web.asking import Client
@@ -47,3 +48,11 @@ def _references(value: Any) -> list[str]:
         found = [one for part in value.values() for one in _references(part)]
         return [*found, value["$ref"]] if isinstance(value.get("$ref"), str) else found
     return [one for part in value for one in _references(part)] if isinstance(value, list) else []
+
+
+def test_every_route_of_the_api_has_its_place_in_the_guide(client: Client) -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
+
+    paths = client.get("/openapi.json").json()["paths"]
+    routes = {f"{verb.upper()} {path}" for path in paths if path.startswith("/v1/") for verb in paths[path]}
+    assert routes == set(re.findall(r"^### `([A-Z]+ /v1/\S+)`$", guide, re.MULTILINE))
