@@ -8,10 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
     Select,
-    and_,
     bindparam,
     create_engine,
     delete,
@@ -99,15 +97,25 @@ class RosterPeople:
         `everybody`: whoever is with us. Left out is who changed after `since`: that is newer than the file.
         `run` None: nobody is named yet.
         """
-        named = exists().where(_m.source == source, _m.person_id == _p.id)
-        if everybody:
-            wanted = true() if run is None else ~named.where(_m.run == run)
-        else:
-            earlier = named if run is None else named.where(_m.run != run)
-            wanted = and_(earlier, ~_named_elsewhere(source))
+        chosen = self._not_named(source, run) if everybody else self._named_before(source, run)
         present = (_p.departed_at.is_(None)) & (_p.revision > 0) & (_p.changed_at <= since)
-        chosen = select(_p.id).where(present, wanted, _p.id > after).order_by(_p.id).limit(limit)
-        return [PersonId(one) for one in self._connection.scalars(chosen)]
+        (person,) = chosen.selected_columns
+        page = chosen.where(present, person > after).order_by(person).limit(limit)
+        return [PersonId(one) for one in self._connection.scalars(page)]
+
+    def _not_named(self, source: str, run: int | None) -> Select[Any]:
+        named = exists().where(_m.source == source, _m.person_id == _p.id, _m.run == run)
+        return select(_p.id).where(~named if run is not None else true())
+
+    def _named_before(self, source: str, run: int | None) -> Select[Any]:
+        """Walks along the source's own rows: few of them are left over, and only those are looked up elsewhere."""
+        others = select(rosters.c.source, rosters.c.whole_run).where(rosters.c.source != source)
+        chosen = select(_m.person_id).join(people, _p.id == _m.person_id).where(_m.source == source)
+        for other, whole_run in self._connection.execute(others).all():
+            theirs = roster_people.alias()
+            mine = (theirs.c.source == other) & (theirs.c.person_id == _m.person_id)
+            chosen = chosen.where(~exists().where(mine, theirs.c.run >= whole_run))
+        return chosen.where(_m.run != run if run is not None else true())
 
     def forget(self, source: str, gone: Collection[PersonId]) -> None:
         """The source's rosters never named these people."""
@@ -170,10 +178,3 @@ def _mark(connection: Connection, source: str, run: int, named: Sequence[PersonI
     )
     values = {"source": source, "run": run, "named": list(dict.fromkeys(named))}
     return {PersonId(one) for one in connection.scalars(statement.returning(_m.person_id), values)}
-
-
-def _named_elsewhere(source: str) -> ColumnElement[bool]:
-    """By the last whole roster of another source, or a later one."""
-    other = roster_people.alias("other")
-    current = (other.c.source == rosters.c.source) & (other.c.run >= rosters.c.whole_run)
-    return exists().where(rosters.c.source != source, current, other.c.person_id == _p.id).correlate(people)
