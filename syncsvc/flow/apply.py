@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from syncsvc.flow.wishes import Wish
-from syncsvc.model.people import FaceId, LibraryName, PersonId, Photo, Revision
+from syncsvc.model.people import Face, FaceId, LibraryName, PersonId, Photo, Revision
 from syncsvc.model.urgency import Urgency, rank
 from syncsvc.store import Transaction
 from syncsvc.store.people import Amended, FaceRow, Known
@@ -79,6 +79,8 @@ def _amended(one: Granted) -> Amended:
 
 def _write_faces(tx: Transaction, granted: Sequence[Granted], now: datetime) -> None:
     new = [(one, face, source) for one in granted for face, source in one.wish.new.items()]
+    if new:
+        tx.photos.hold({source.digest for _, _, source in new} | {face.digest for _, face in _lost(granted)})
     tx.photos.keep_all((source for _, _, source in new), now)
     tx.people.set_faces(
         [
@@ -93,12 +95,16 @@ def _write_faces(tx: Transaction, granted: Sequence[Granted], now: datetime) -> 
 
 def _forget_pictures(tx: Transaction, granted: Sequence[Granted]) -> None:
     """Let go of what people no longer have, unless a library may have it without our knowing."""
-    gone = [(one.known.id, face) for one in granted for face in one.known.faces if face.id not in one.wish.kept]
+    gone = _lost(granted)
     if not gone:
         return
     doubted = tx.deliveries.in_doubt({person for person, _ in gone})
     tx.people.remember_lost([(person, face) for person, face in gone if person in doubted])
     tx.photos.forget_unused({face.digest for _, face in gone})
+
+
+def _lost(granted: Sequence[Granted]) -> list[tuple[PersonId, Face]]:
+    return [(one.known.id, face) for one in granted for face in one.known.faces if face.id not in one.wish.kept]
 
 
 def _owe(

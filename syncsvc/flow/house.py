@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from syncsvc.flow.holder import this_process
@@ -41,7 +42,7 @@ class House:
     clock: Clock
     callbacks: frozenset[str] = frozenset()  # who is told what becomes of changes
     holder: str = field(default_factory=this_process)
-    recording: Together[Any, Any] = field(default_factory=Together)
+    recording: Together[Any, Any] = field(default_factory=partial(Together, clerks=2))
     claims: Together[Any, Any] = field(default_factory=Together)
     settling: Together[Any, Any] = field(default_factory=Together)
 

@@ -2,30 +2,36 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
 
 
-@dataclass(slots=True)
 class _Slip(Generic[A, B]):
-    item: A
-    done: bool = False
-    answer: B | None = None
-    error: BaseException | None = None
+    """One item at the counter. `served` is free as soon as there is an answer, or an error."""
+
+    __slots__ = ("answer", "error", "item", "served", "taken")
+
+    def __init__(self, item: A) -> None:
+        self.item = item
+        self.taken = False
+        self.answer: B | None = None
+        self.error: BaseException | None = None
+        self.served = threading.Lock()
+        self.served.acquire()
 
 
 class Together(Generic[A, B]):
-    """A counter with one clerk: whoever comes to the front serves everybody who waits behind, at once.
+    """A counter with few clerks: whoever comes to the front serves everybody who waits behind, at once.
 
     Alone, a thread is served immediately. In a crowd, one transaction carries many: that is what makes a
-    database commit cheap. All of a batch share its fate, so `work` must be whole or not at all.
+    database commit cheap. With a second clerk the next batch is written while the first one's commit is under way.
+    All of a batch share its fate, so `work` must be whole or not at all.
     """
 
-    def __init__(self) -> None:
-        self._front = threading.Lock()
+    def __init__(self, clerks: int = 1) -> None:
+        self._front = threading.BoundedSemaphore(clerks)
         self._pinned = threading.Lock()
         self._waiting: list[_Slip[A, B]] = []
 
@@ -35,15 +41,25 @@ class Together(Generic[A, B]):
         with self._pinned:
             self._waiting.append(slip)
         with self._front:
-            if not slip.done:
-                with self._pinned:
-                    batch, self._waiting = self._waiting, []
-                self._serve(batch, work)
+            self._serve(self._batch(slip), work)
+        slip.served.acquire()
         if slip.error is not None:
             raise slip.error
-        return slip.answer  # type: ignore[return-value]  # done without an error: it has its answer
+        return slip.answer  # type: ignore[return-value]  # served without an error: it has its answer
+
+    def _batch(self, slip: _Slip[A, B]) -> list[_Slip[A, B]]:
+        """Everybody who waits; nobody where another clerk has taken this one already."""
+        with self._pinned:
+            if slip.taken:
+                return []
+            batch, self._waiting = self._waiting, []
+            for one in batch:
+                one.taken = True
+        return batch
 
     def _serve(self, batch: list[_Slip[A, B]], work: Callable[[Sequence[A]], Sequence[B]]) -> None:
+        if not batch:
+            return
         try:
             for slip, answer in zip(batch, work([slip.item for slip in batch]), strict=True):
                 slip.answer = answer
@@ -51,4 +67,4 @@ class Together(Generic[A, B]):
             for slip in batch:
                 slip.error = error
         for slip in batch:
-            slip.done = True
+            slip.served.release()

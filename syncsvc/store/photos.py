@@ -43,6 +43,14 @@ class Photos:
             rows = [self._row(digest, source, now) for digest, source in every]
             self._connection.execute(_keep(self._connection.dialect.name, self._vault.known), rows)
 
+    def hold(self, digests: Iterable[Digest]) -> None:
+        """Lock those that are stored, before others are kept and these perhaps forgotten: of two who exchange
+        pictures that several people have, each would otherwise wait for what the other has kept."""
+        held = sorted(digests)
+        if held and self._connection.dialect.name == "postgresql":  # elsewhere there is one writer at a time
+            mine = photos.c.digest.in_(held)
+            self._connection.execute(select(photos.c.digest).where(mine).order_by(photos.c.digest).with_for_update())
+
     def _row(self, digest: Digest, source: Source, now: datetime) -> dict[str, object]:
         match source:
             case Photo():
@@ -75,9 +83,9 @@ class Photos:
         wanted = sorted(digests)
         if not wanted:
             return 0
-        mine = photos.c.digest.in_(wanted)
         # Locked first and deleted by a second statement, which sees the face of whoever had the lock before us.
-        self._connection.execute(select(photos.c.digest).where(mine).order_by(photos.c.digest).with_for_update())
+        self.hold(wanted)
+        mine = photos.c.digest.in_(wanted)
         used = or_(*(exists().where(table.c.digest == photos.c.digest) for table in (faces, lost_faces)))
         return self._connection.execute(delete(photos).where(mine, ~used)).rowcount
 

@@ -5,6 +5,7 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from syncsvc.flow.record import Message, Recorded, record, record_message, write, write_all
+from syncsvc.flow.together import Together
 from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.model.people import FaceId, PersonId
@@ -119,23 +121,24 @@ def test_many_who_tell_at_once_share_what_they_can_and_nobody_is_lost(stage: Sta
 
 
 def test_what_cannot_be_written_does_not_keep_out_what_came_with_it(stage: Stage) -> None:
+    house = replace(stage.house, recording=Together())  # one clerk, so that both come to them at once
     bad = Told("hr", "bad", FaceReplaced(ALICE, FaceId("x"), object()))  # type: ignore[arg-type]
     good = Told("hr", "good", Upserted(BOB, ()))
     answers: dict[str, object] = {}
 
     def tell(told: Told) -> None:
         try:
-            answers[told.source_id] = record(stage.house, told).effect
+            answers[told.source_id] = record(house, told).effect
         except (AttributeError, SyncsvcError) as error:
             answers[told.source_id] = type(error).__name__
 
     held = threading.Event()
-    busy = threading.Thread(target=lambda: stage.house.recording(None, lambda _: [held.wait(10)]))
+    busy = threading.Thread(target=lambda: house.recording(None, lambda _: [held.wait(10)]))
     busy.start()
     threads = [threading.Thread(target=tell, args=(told,)) for told in (bad, good)]
     for thread in threads:
         thread.start()
-    while len(stage.house.recording._waiting) < 2:
+    while len(house.recording._waiting) < 2:
         pass
     held.set()
     for thread in (busy, *threads):
@@ -153,3 +156,28 @@ def test_an_employee_is_to_be_fetched_once_however_often_the_message_comes(stage
     assert [one.effect for one in first] == ["fetching", "fetching"]
     assert [one.again for one in again] == [True, True]
     assert {one.change for one in again} == {one.change for one in first}
+
+
+def test_two_who_exchange_pictures_that_others_have_too_do_not_stand_in_each_others_way(stage: Stage) -> None:
+    """Each lets go of what the other takes; without an order of locks they would wait for each other."""
+    for number in range(2):
+        stage.hire(PersonId(f"other-{number}"), number)
+    begin, failed = threading.Barrier(2), list[str]()
+
+    def exchange(person: str, first: int) -> None:
+        begin.wait()
+        for turn in range(150):
+            change = FaceReplaced(PersonId(person), LEFT, draw((first + turn) % 2))
+            try:
+                with stage.house.store.transaction() as tx:
+                    write(tx, Told("hr", f"{person}-{turn}", change), stage.clock(), room=None)
+            except SyncsvcError as error:
+                failed.append(str(error))
+
+    threads = [threading.Thread(target=exchange, args=pair) for pair in (("p1", 0), ("p2", 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert failed == []
