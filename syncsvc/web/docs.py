@@ -55,7 +55,8 @@ async def page(request: Request) -> HTMLResponse:
 
 def _page(described: Mapping[str, Any]) -> Iterator[str]:
     title, summary = escape(described["info"]["title"]), escape(described["info"].get("summary", ""))
-    yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style>'
+    yield '<!doctype html><html lang="en"><meta charset="utf-8">'
+    yield f'<meta name="viewport" content="width=device-width"><title>{title}</title><style>{_STYLE}</style>'
     yield f'<h1>{title}</h1><p>{summary}. For machines: <a href="openapi.json">openapi.json</a>.</p><h2>Routes</h2>'
     for path, operations in described["paths"].items():
         for method, operation in operations.items():

@@ -32,7 +32,7 @@ _STATUS: dict[type[SyncsvcError], HTTPStatus] = {
 }
 _WHEN: dict[int, str] = {
     400: "The request cannot be read.",
-    401: "No token, or one that nobody here has.",
+    401: "No token or signature, or one that nobody here knows.",
     403: "The token's role may not do this.",
     404: "Nobody and nothing is known by that name.",
     409: "It does not fit what is there now.",
