@@ -31,12 +31,12 @@ class Desk:
         return recorded
 
 
-def _desk(request: Request) -> Desk:
+async def _desk(request: Request) -> Desk:  # async, and so not run in a thread of its own
     return cast("Desk", request.app.state.desk)
 
 
-def _service(request: Request) -> Service:
-    return _desk(request).service
+async def _service(request: Request) -> Service:
+    return (await _desk(request)).service
 
 
 TheDesk = Annotated[Desk, Depends(_desk)]
