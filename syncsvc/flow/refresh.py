@@ -211,7 +211,7 @@ def _close(tx: Transaction, taken: Invalidated, person: PersonId, recorded: list
     revision = latest.revision if latest is not None else None
     waiting = tx.changes.get(latest.change) if latest is not None and effect == "waiting" else None
     moment = waiting.effective_at if waiting is not None else None
-    answered = tx.changes.fetched(taken.webhook, taken.employee, person, effect, revision, moment)
+    answered = tx.changes.fetched(taken.webhook, taken.employee, person, effect, revision, effective_at=moment)
     if answered:  # what was told from outside is what somebody waits to hear of, not the reading that answers it
         tx.watches.end([one.change for one in recorded])
         tx.watches.watch(answered, now)

@@ -143,6 +143,7 @@ class Changes:
         person: PersonId,
         effect: str,
         revision: Revision | None,
+        *,
         effective_at: datetime | None = None,
     ) -> list[str]:
         """What was told of an employee, and waited until they were fetched, has this effect on this person; returns

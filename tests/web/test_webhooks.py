@@ -319,6 +319,8 @@ BAD = [
     (message("face.deleted", {**somebody(), "face": {"id": ""}}), "data.face.id", "data.face.id"),
     (message("person.upserted", somebody(name="x" * 1001)), "data.person.name", "data.person.name"),
     (message("person.upserted", somebody(name=["Ada"])), "data.person.name", "data.person.name"),
+    (message("person.upserted", somebody(name="\ud800")), "data.person.name", "data.person.name"),
+    (message("person.departed", somebody("\udfff")), "data.person.id", "data.person.id"),
 ]
 
 
