@@ -199,7 +199,7 @@ def _decided(  # noqa: PLR0917 - everything that a decision rests on
     effect = None if told.version is None else overtaken(change, told.version, versions)
     if effect is None and isinstance(change, Departed):
         effect = _postponed(told, waiting, now)
-    off = tuple(each.id for each in waiting) if effect in {None, "waiting"} else ()
+    off = tuple(each.id for each in waiting if not _newer(each, told)) if effect in {None, "waiting"} else ()
     if effect is not None:
         return _Decided(one, known, effect, off=off)
     have = {face.id: None if face.digest in locked else face.digest for face in known.faces}
@@ -210,12 +210,16 @@ def _decided(  # noqa: PLR0917 - everything that a decision rests on
 
 def _postponed(told: Told, waiting: Sequence[Entry], now: datetime) -> str | None:
     """A departure in the future waits; it takes the place of another that still waits, unless that is newer."""
-    version = told.version
-    if version is not None and any(
-        one.source == told.source and one.version is not None and one.version > version for one in waiting
-    ):
+    if any(_newer(one, told) for one in waiting):
         return "old_news"
     return "waiting" if told.effective_at is not None and told.effective_at > now else None
+
+
+def _newer(one: Entry, told: Told) -> bool:
+    """Whether this departure that waits is newer than what is told; otherwise the order of arrival counts."""
+    if one.source != told.source or one.version is None or told.version is None:
+        return False
+    return one.version > told.version
 
 
 def _without_known_name(tx: Transaction, change: Change, known: Known) -> Change:

@@ -155,6 +155,20 @@ def test_old_news_calls_nothing_off(stage: Stage) -> None:
     assert effect_of(stage, waiting.change) == "waiting"
 
 
+def test_an_older_word_does_not_call_a_newer_departure_off(stage: Stage) -> None:
+    stage.hire(ALICE, 1, version=3)
+    waiting = tell(stage, Departed(ALICE), version=5, at=stage.clock() + LAST_DAY)
+
+    late = record(
+        stage.house, Told("hr", "late", Upserted(ALICE, None, "Ada"), version=4, cancels_departure=True), ring=False
+    )
+    stage.clock.advance(LAST_DAY.total_seconds())
+
+    assert late.effect == "applied"
+    assert effect_of(stage, waiting.change) == "waiting"
+    assert departed(stage)
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_somebody_unknown_may_be_about_to_leave(stage: Stage, times: int) -> None:
     for _ in range(times):
