@@ -50,13 +50,16 @@ class Watches:
         """Something has ended for these people in some library: look at their changes now.
 
         Called after deliveries are locked, and never before; locks in one order, as two libraries settle at once.
+        Also what is to be looked at already: whoever looks at this moment does not see yet what has ended, and is
+        waited for, or they would put the next look off.
         """
         if not (self._kept and people):
             return
-        theirs = select(_w.change_id).where(_w.person_id.in_(sorted(people)), _w.check_at > now)
+        theirs = select(_w.change_id).where(_w.person_id.in_(sorted(people)))
         ids = self._connection.scalars(theirs.order_by(_w.change_id).with_for_update()).all()
         if ids:
-            self._connection.execute(update(watches).where(_w.change_id.in_(ids)).values(check_at=now))
+            resting = _w.change_id.in_(ids) & (_w.check_at > now)
+            self._connection.execute(update(watches).where(resting).values(check_at=now))
 
     def any_due(self, now: datetime) -> bool:
         return self._connection.scalar(select(_w.change_id).where(_w.check_at <= now).limit(1)) is not None

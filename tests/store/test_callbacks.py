@@ -1,6 +1,7 @@
 """Watches and the messages that come of them, as rows: found by an index, and locked by nobody for long."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -107,6 +108,25 @@ def test_who_looks_waits_for_nobody_who_settles_and_misses_nothing(watching: Sto
         meanwhile = taken(watching, clock)
 
     assert (meanwhile, taken(watching, clock)) == ([], [change])
+
+
+def test_what_ends_while_somebody_looks_is_looked_at_again(watching: Store, clock: MovableClock) -> None:
+    change = told(watching, clock, ALICE, "1")
+    clock.advance(FIRST_LOOK.total_seconds())
+
+    def settle() -> None:
+        with watching.transaction() as tx:
+            tx.watches.look_at([ALICE], clock())
+
+    settling = threading.Thread(target=settle)
+    with watching.transaction() as tx:
+        tx.watches.take(clock(), 10)
+        settling.start()
+        settling.join(0.5)  # it ends here only where it does not wait, as it must
+        tx.watches.keep({change: ()}, clock() + MINUTE)
+    settling.join()
+
+    assert taken(watching, clock) == [change]
 
 
 def test_where_nobody_is_to_be_told_nothing_is_watched(store: Store, clock: MovableClock) -> None:
