@@ -289,6 +289,17 @@ BAD = [
         "data.effective_at",
         "data.effective_at",
     ),
+    (
+        message("person.departed", {**somebody(), "effective_at": "9999-12-31T23:59:59-14:00"}),
+        "data.effective_at: is outside the years 1 to 9999",
+        "data.effective_at",
+    ),
+    (
+        message("person.departed", {**somebody(), "effective_at": 20301231}),  # as seconds, a day in 1970
+        "data.effective_at: must be a moment",
+        "data.effective_at",
+    ),
+    (message("person.departed", {**somebody(), "effective_at": "4102444800"}), None, "data.effective_at"),
     (message("person.upserted", somebody(faces=[FACE, FACE])), "data.person.faces: one face", "data.person.faces"),
     (message("person.upserted", somebody(faces=[{"id": "a", "photo": {}}])), None, "data.person.faces.0.photo"),
     (

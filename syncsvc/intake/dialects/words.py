@@ -2,10 +2,22 @@
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    model_validator,
+)
 
 from syncsvc.intake.dialects.base import Photos
 from syncsvc.intake.lines import face_id, person_id
@@ -18,6 +30,24 @@ _LARGEST_VERSION = 2**63 - 1
 _LONGEST_NAME = 1000
 _LONGEST_PLACE = 200  # of a field's name in an answer; a key may be as long as the body
 _LONGEST_URL = 8192  # without a picture in it: that is what base64 is for
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+
+
+def _dated(told: object) -> object:
+    """A bare number might count seconds or milliseconds, or be a day like 20261231, and is refused."""
+    if not isinstance(told, datetime) and not (isinstance(told, str) and _DATE.match(told)):
+        raise ValueError("must be a moment like 2026-03-02T08:00:00Z or 2026-03-02T16:00:00+08:00")
+    return told
+
+
+def _utc(told: datetime) -> datetime:
+    try:
+        return told.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is outside the years 1 to 9999") from None
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_dated), AfterValidator(_utc)]
 
 
 class Words(BaseModel):
@@ -84,7 +114,7 @@ class DepartedWords(Words):
     """`effective_at` in the future waits; it names its time zone."""
 
     person: Who
-    effective_at: AwareDatetime | None = None
+    effective_at: Instant | None = None
 
 
 class ReplacedWords(Words, Generic[P]):

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field, TypeAdapter
 
 from syncsvc.flow.attention import Chosen, Mark, NeedsAttention, needing_attention, retry
+from syncsvc.intake.dialects.words import Instant
 from syncsvc.model.people import LibraryName
 from syncsvc.store.attention import Stuck
-from syncsvc.web.api.parameters import Asked, AskedPage, Instant, Word, next_page, place_of
+from syncsvc.web.api.parameters import Asked, AskedPage, Word, next_page, place_of
 from syncsvc.web.callers import OPERATES, READS
 from syncsvc.web.desk import TheService
 from syncsvc.web.problems import problems
@@ -17,7 +18,7 @@ router = APIRouter(tags=["attention"])
 
 
 class _Mark(BaseModel):
-    library: str
+    library: Word
     state: Stuck
     since: Instant
     id: int = Field(ge=0, le=2**63 - 1)

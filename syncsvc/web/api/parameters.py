@@ -1,19 +1,15 @@
-"""What routes have in common: ids in addresses, instants, and pages."""
+"""What routes have in common: ids in addresses, queries, and pages."""
 
 import base64
 import binascii
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 from urllib.parse import unquote, urlencode
 
 from fastapi import Depends, Path, Request, Response
 from pydantic import (
     AfterValidator,
-    AwareDatetime,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     TypeAdapter,
@@ -25,8 +21,6 @@ from syncsvc.model.errors import InputError
 from syncsvc.model.people import FaceId, PersonId
 
 T = TypeVar("T")
-
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 _PERSON = "The person's id as the HR system has it, percent-encoded: `a/b` is sent as `a%2Fb`."
 _FACE = "The face's id, percent-encoded."
@@ -56,20 +50,6 @@ def _face(segment: Annotated[str, Path(alias="face", description=_FACE)]) -> Fac
     return decoded("face", segment, face_id)
 
 
-def _dated(told: object) -> object:
-    """A bare number might count seconds or milliseconds, and is refused."""
-    if isinstance(told, str) and not _DATE.match(told):
-        raise ValueError("must be a moment like 2026-03-02T08:00:00Z or 2026-03-02T16:00:00+08:00 (+ is sent as %2B)")
-    return told
-
-
-def _utc(told: datetime) -> datetime:
-    try:
-        return told.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("is outside the years 1 to 9999") from None
-
-
 def _writable(told: str) -> str:
     if not told.isprintable():
         raise ValueError("holds a character that cannot be written")
@@ -78,7 +58,6 @@ def _writable(told: str) -> str:
 
 ThePerson = Annotated[PersonId, Depends(_person)]
 TheFace = Annotated[FaceId, Depends(_face)]
-Instant = Annotated[AwareDatetime, BeforeValidator(_dated), AfterValidator(_utc)]
 Word = Annotated[str, Field(max_length=200), AfterValidator(_writable)]
 
 
@@ -109,5 +88,5 @@ def place_of(kind: TypeAdapter[T], cursor: str | None) -> T | None:
         return None
     try:
         return kind.validate_json(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-    except (ValidationError, binascii.Error, ValueError):
+    except (ValidationError, binascii.Error, ValueError, InputError):
         raise InputError("cursor: is not one of ours; begin without one", field="cursor") from None

@@ -8,14 +8,14 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from syncsvc.flow import operate
 from syncsvc.flow.views import PersonView, person_view
-from syncsvc.intake.dialects.words import PersonWords, PhotoWords, UpsertedWords, change_of, open_with
+from syncsvc.intake.dialects.words import Instant, PersonWords, PhotoWords, UpsertedWords, change_of, open_with
 from syncsvc.intake.lines import person_id
 from syncsvc.model.changes import Departed, Told
 from syncsvc.model.errors import InputError, NotFoundError
 from syncsvc.model.people import PersonId
 from syncsvc.store.census import Counted
 from syncsvc.store.people import Known
-from syncsvc.web.api.parameters import Asked, AskedPage, Instant, ThePerson, next_page, place_of
+from syncsvc.web.api.parameters import Asked, AskedPage, ThePerson, next_page, place_of
 from syncsvc.web.api.telling import BEFORE, TheTelling, Written, json_body, tell
 from syncsvc.web.callers import OPERATES, READS
 from syncsvc.web.desk import TheDesk, TheService

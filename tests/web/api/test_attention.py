@@ -124,6 +124,7 @@ def test_a_filter_that_is_none_is_named(ops: Script, query: str, status: int, wo
         {"library": "gate", "state": "synced", "since": "2026-01-01T00:00:00Z", "id": 1},
         {"library": "gate", "state": "refused", "since": "2026-01-01T00:00:00", "id": 1},
         {"library": "gate", "state": "refused", "since": "2026-01-01T00:00:00Z", "id": 2**63},
+        {"library": "ga\0te", "state": "refused", "since": "2026-01-01T00:00:00Z", "id": 1},
     ],
     ids=str,
 )

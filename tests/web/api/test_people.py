@@ -269,6 +269,7 @@ def test_a_page_that_ends_with_the_last_person_is_the_last(ops: Script) -> None:
         ("cursor=IlxlZDgwMCI", "cursor"),
         ("cursor=IlwwMCI", "cursor"),
         ("cursor=WzFd", "cursor"),
+        ("cursor=ImFcdTAwMDAi", "cursor"),  # "a\\u0000"
         ("cursor=" + "A" * 3000, "cursor"),
     ],
 )
