@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncsvc.web.problems import problem
@@ -48,6 +49,8 @@ class LargestBody:
         try:
             await self._app(scope, counted, noted)
         except* _TooLargeError:  # alone, or among the tasks of an answer that streams
+            pass
+        except* ClientDisconnect:  # in the middle of a body: there is nobody to answer, and no fault of ours to log
             pass
         if passed and not answered:
             await self._refuse(scope, receive, send)

@@ -99,6 +99,24 @@ def test_an_answer_that_has_begun_is_not_begun_again(app: FastAPI) -> None:
     assert answers.count("http.response.start") == 1
 
 
+def test_a_sender_that_goes_in_the_middle_is_no_fault_of_ours(app: FastAPI) -> None:
+    parts: list[Message] = [
+        {"type": "http.request", "body": b"x", "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return parts.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    asyncio.run(app(scope_of("/raw", []), receive, send))
+
+    assert sent == []
+
+
 def test_what_is_no_request_passes() -> None:
     seen: list[str] = []
 
@@ -133,14 +151,6 @@ async def asked(
 ) -> int:
     """The status of the answer to a request of these parts; httpx would correct its headers."""
     left, statuses = list(parts), []
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "query_string": b"",
-        "headers": headers,
-        "http_version": "1.1",
-    }
 
     async def receive() -> Message:
         part = left.pop(0) if left else b""
@@ -151,5 +161,16 @@ async def asked(
         if message["type"] == "http.response.start":
             statuses.append(int(message["status"]))
 
-    await app(scope, receive, send)
+    await app(scope_of(path, headers), receive, send)
     return statuses[0]
+
+
+def scope_of(path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "query_string": b"",
+        "headers": headers,
+        "http_version": "1.1",
+    }
