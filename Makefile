@@ -52,16 +52,18 @@ clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# What a developer needs holds what a user needs, at the same versions.
+# What a developer needs holds what a user needs, at the same versions. The lock files are whole, so pip need not
+# look for anything besides: left to itself it takes `pydantic[email]`, which somebody depends on, for another package
+# than the pinned `pydantic`, and fails as soon as there is a newer one.
 $(VENV)/runtime.stamp: requirements.lock pyproject.toml | $(PY)
 	@test -f $(VENV)/dev.stamp || echo "installing syncsvc into $(VENV)"
-	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev.stamp: requirements-dev.lock requirements.lock pyproject.toml | $(PY)
 	@echo "installing syncsvc and its tools into $(VENV)"
-	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --require-hashes --no-deps -r requirements-dev.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $(VENV)/runtime.stamp $@
 

@@ -131,7 +131,7 @@ def test_every_unit_runs_a_command_that_exists(unit: Path) -> None:
 def test_the_image_is_built_from_the_lock_file_and_runs_as_nobody_special() -> None:
     lines = (DEPLOY / "Dockerfile").read_text("utf-8")
 
-    assert "--require-hashes -r requirements.lock" in lines
+    assert "--require-hashes --no-deps -r requirements.lock" in lines
     assert re.search(r"^USER 10001$", lines, re.MULTILINE)
     copied = set(re.findall(r"^COPY (?!--from)(.*) \./?\S*$", lines, re.MULTILINE))
     project = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text("utf-8"))
