@@ -20,12 +20,13 @@ from sqlalchemy import (
 
 from syncsvc.model.people import LibraryName, PersonId
 from syncsvc.model.urgency import MAX_ATTEMPTS
-from syncsvc.store.dialect import insert
+from syncsvc.store.dialect import among, insert
 from syncsvc.store.rows import Claimed, Delivery, Ending, Owed, Want, claimed, delivery
 from syncsvc.store.statements import BUSY, DUE, DUE_OF_A_KIND, IS_OPEN, LEASES, RING, SETTLE, SINCE_WHEN_IN_DOUBT, TAKE
 from syncsvc.store.tables import deliveries, faces, libraries, people
 
 _d = deliveries.c
+_HOLD = select(_d.id).where(among("postgresql", _d.person_id, "people")).order_by(_d.id).with_for_update()
 IN_DOUBT = ("doubtful", "exhausted")  # what was exhausted has ended in the middle of something
 
 
@@ -58,6 +59,7 @@ class Deliveries:
             }
             for one in sorted(wants, key=lambda one: (one.library, one.person))
         ]
+        self._hold({one.person for one in wants})
         rung = {(one.library, one.person): one.rung_until for one in wants}
         answer = self._connection.execute(_want(self._connection.dialect.name), rows)
         return [
@@ -69,6 +71,12 @@ class Deliveries:
             )
             for row in answer
         ]
+
+    def _hold(self, people: Collection[PersonId]) -> None:
+        """Lock what is owed of these people in the order of its numbers, as whoever settles does: the rows of a want
+        go in by library and person, and two that lock several in two orders wait for each other."""
+        if self._connection.dialect.name == "postgresql":  # elsewhere there is one writer at a time
+            self._connection.execute(_HOLD, {"people": sorted(people)})
 
     def want_everybody(self, library: LibraryName, *, rank: datetime, now: datetime) -> int:
         """Owe every person with a face to a library that is not owed them yet; returns how many."""

@@ -65,6 +65,13 @@ def _lost() -> ScalarSelect[int]:
     return select(func.count()).where(same).correlate(deliveries).scalar_subquery()
 
 
+def _unlocked() -> Any:
+    """Those of the given ids that nobody is writing at this moment. Whoever is rings for them again, so nobody who
+    claims ever waits, and none of several that lock many in their own order waits for the other."""
+    given = select(_d.id).where(_d.id.in_(bindparam("ids", expanding=True)))
+    return given.with_for_update(skip_locked=True)
+
+
 def _take() -> Any:
     died = _d.leased_until.is_not(None)  # a lease that ran out: its worker never came back to say how it went
     works = _library().where(
@@ -76,7 +83,7 @@ def _take() -> Any:
     return (
         update(deliveries)
         .where(
-            _d.id.in_(bindparam("ids", expanding=True)),
+            _d.id.in_(_unlocked()),
             _seen(_d.library) == _bound("lib", _d.library),
             _seen(_d.state).in_(OPEN_STATES),
             _d.due_at <= instant("now"),

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from syncsvc.model.people import LibraryName, PersonId
+from syncsvc.model.people import LibraryName, PersonId, Revision
 from syncsvc.model.report import Doubt
 from syncsvc.model.urgency import MAX_ATTEMPTS, Urgency
-from syncsvc.store.rows import Settlement
+from syncsvc.store.rows import Settlement, Want
+from tests.conftest import DATABASES
 from tests.store.ground import ALICE, BOB, GATE, LEASE, YARD, Table
 
 PAST_THE_LEASE = LEASE.total_seconds() + 1
@@ -78,6 +79,39 @@ def test_of_many_who_ring_at_once_nobody_rings_what_another_has(table: Table) ->
         rung = Counter(one for mine in pool.map(work, range(4)) for one in mine)
 
     assert rung == Counter(owed)
+
+
+@pytest.mark.parametrize("database", [DATABASES[1]], indirect=True)
+def test_who_claims_waits_for_nobody_who_writes(table: Table) -> None:
+    owed = table.owe(ALICE)
+    with table.store.transaction() as tx:
+        tx.deliveries.look_again(owed, table.clock())
+
+        meanwhile = table.claim(owed)
+
+    assert meanwhile == []
+    assert [one.id for one in table.claim(owed)] == [owed]
+
+
+@pytest.mark.parametrize("database", [DATABASES[1]], indirect=True)
+def test_who_owes_several_holds_nothing_that_comes_after_what_they_wait_for(table: Table) -> None:
+    first, second = table.owe(BOB), table.owe(ALICE)
+
+    def owe_both() -> None:
+        now = table.clock()
+        wants = [Want(GATE, person, "replace", Revision(2), 1, now) for person in (ALICE, BOB)]
+        with table.store.transaction() as tx:
+            tx.deliveries.want(wants, now)
+
+    owing = threading.Thread(target=owe_both)
+    with table.store.transaction() as tx:
+        tx.deliveries.look_again(first, table.clock())  # as who settles both does: one after the other
+        owing.start()
+        owing.join(0.5)  # until it waits
+        meanwhile = table.claim(second)
+    owing.join()
+
+    assert [one.id for one in meanwhile] == [second]
 
 
 def test_an_attempt_is_counted_when_it_begins(table: Table) -> None:
