@@ -198,7 +198,7 @@ def _decided(  # noqa: PLR0917 - everything that a decision rests on
     told, change = one.told, one.told.change
     effect = None if told.version is None else overtaken(change, told.version, versions)
     if effect is None and isinstance(change, Departed):
-        effect = _postponed(told, waiting, now)
+        effect = _postponed(told, waiting, versions, now)
     off = tuple(each.id for each in waiting if not _newer(each, told)) if effect in {None, "waiting"} else ()
     if effect is not None:
         return _Decided(one, known, effect, off=off)
@@ -208,11 +208,16 @@ def _decided(  # noqa: PLR0917 - everything that a decision rests on
     return _Decided(one, known, wish=wish, counted=counted, off=off)
 
 
-def _postponed(told: Told, waiting: Sequence[Entry], now: datetime) -> str | None:
-    """A departure in the future waits; it takes the place of another that still waits, unless that is newer."""
-    if any(_newer(one, told) for one in waiting):
+def _postponed(told: Told, waiting: Sequence[Entry], versions: Versions, now: datetime) -> str | None:
+    """A departure in the future waits; it takes the place of another that still waits, unless that is newer, and it
+    is off where a newer word that calls it off came before it."""
+    if any(_newer(one, told) for one in waiting) or (told.effective_at is not None and _called_off(told, versions)):
         return "old_news"
     return "waiting" if told.effective_at is not None and told.effective_at > now else None
+
+
+def _called_off(told: Told, versions: Versions) -> bool:
+    return told.version is not None and versions.stay is not None and told.version < versions.stay
 
 
 def _newer(one: Entry, told: Told) -> bool:
@@ -242,10 +247,9 @@ def _counted(told: Told, version: int, before: Versions, known: Known) -> Counte
             # Of faces that are not there a deletion was told, and that still counts.
             left: frozenset[FaceId] = frozenset(face.id for face in known.faces)
             return Counted(known.id, told.source, Versions(presence, version), left)
-        case Upserted(faces=None):
-            return Counted(known.id, told.source, Versions(presence))
-        case Upserted():
-            return Counted(known.id, told.source, Versions(presence, version))
+        case Upserted(faces=faces):
+            stay = max(version, before.stay or version) if told.cancels_departure else None
+            return Counted(known.id, told.source, Versions(presence, None if faces is None else version, stay=stay))
         case FaceReplaced() if known.departed_at is not None:
             return None  # nobody keeps the picture: were it counted, an upsert that it overtook would come faceless
         case FaceReplaced(face=face) | FaceDeleted(face=face):

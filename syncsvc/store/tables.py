@@ -101,7 +101,7 @@ versions = Table(
     metadata,
     Column("person_id", Text, ForeignKey("people.id"), primary_key=True),
     Column("source", Text, primary_key=True),
-    Column("part", String(8), primary_key=True),  # presence | faces | face
+    Column("part", String(8), primary_key=True),  # presence | faces | face | stay
     Column("face_id", Text, primary_key=True, server_default=""),  # "" unless the part is one face
     Column("version", BigInteger, nullable=False),
 )

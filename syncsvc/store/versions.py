@@ -29,11 +29,12 @@ _PASSED = delete(versions).where(
 @dataclass(frozen=True, slots=True)
 class Versions:
     """How far one source has counted the changes of a person: of whether they are there, of all their faces
-    together, and of single faces that changed after that."""
+    together, of single faces that changed after that, and of calling departures off that wait."""
 
     presence: int | None = None
     faces: int | None = None
     face: Mapping[FaceId, int] = field(default_factory=dict)
+    stay: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class VersionCounts:
                 parts.get(("presence", FaceId(""))),
                 parts.get(("faces", FaceId(""))),
                 {face: version for (part, face), version in parts.items() if part == "face"},
+                parts.get(("stay", FaceId(""))),
             )
             for who, parts in found.items()
         }
@@ -91,8 +93,8 @@ class VersionCounts:
 
 def _parts(told: Versions) -> dict[tuple[str, FaceId], int]:
     parts = {("face", face): version for face, version in told.face.items()}
-    whole = {("presence", FaceId("")): told.presence, ("faces", FaceId("")): told.faces}
-    return parts | {part: version for part, version in whole.items() if version is not None}
+    whole = {"presence": told.presence, "faces": told.faces, "stay": told.stay}
+    return parts | {(part, FaceId("")): version for part, version in whole.items() if version is not None}
 
 
 @cache

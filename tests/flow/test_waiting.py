@@ -169,6 +169,21 @@ def test_an_older_word_does_not_call_a_newer_departure_off(stage: Stage) -> None
     assert departed(stage)
 
 
+@pytest.mark.parametrize("late", [False, True])
+def test_a_departure_that_comes_after_the_newer_word_that_calls_it_off_is_old_news(stage: Stage, *, late: bool) -> None:
+    stage.hire(ALICE, 1, version=3)
+    moment = stage.clock() + LAST_DAY
+    record(stage.house, Told("hr", "off", Upserted(ALICE), version=6, cancels_departure=True), ring=False)
+    stage.clock.advance(2 * LAST_DAY.total_seconds() if late else 0)
+
+    told = tell(stage, Departed(ALICE), version=5, at=moment)
+    newer = tell(stage, Departed(ALICE), version=7, at=stage.clock() + LAST_DAY)
+    stage.quiet()
+
+    assert (told.effect, newer.effect) == ("old_news", "waiting")
+    assert len(stage.there()) == 1
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_somebody_unknown_may_be_about_to_leave(stage: Stage, times: int) -> None:
     for _ in range(times):
