@@ -76,7 +76,7 @@ class PhotoFetcher:
         """What can be told before anybody is asked."""
         host = _host(url)
         port = url.port or 443
-        if url.scheme not in {"http", "https"} or not 1 <= len(host) <= _LONGEST_HOST or port > _LARGEST_PORT:
+        if url.scheme not in {"http", "https"} or not 1 <= len(host) <= _LONGEST_HOST or not 0 < port <= _LARGEST_PORT:
             raise _never("the photo's address must be a URL like https://host/path")
         if url.userinfo:
             raise _never("the photo's address must not hold a user or a password")

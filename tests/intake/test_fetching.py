@@ -142,6 +142,7 @@ def test_plain_http_is_for_named_hosts_only(outside: Outside) -> None:
         ("https://user:CANARY@photos.example/x", "must not hold a user or a password"),
         ("https://CANARY@photos.example/x", "must not hold a user or a password"),
         ("https://photos.example:65536/x", "must be a URL"),
+        ("https://photos.example:-1/x", "must be a URL"),
         ("https://photos.example:port/x", "is no URL"),
         ("https://0177.0.0.1/x", "is no URL"),
         ("https://[::1/x", "is no URL"),
