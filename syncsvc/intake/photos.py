@@ -14,6 +14,7 @@ from syncsvc.model.people import Digest, Photo
 MAX_BYTES = 20 * 1024 * 1024  # more than any vendor takes; a camera's original fits
 MAX_PIXELS = 50_000_000
 MAX_SIDE = 20_000
+_MAX_PIXELS = {"WEBP": MAX_PIXELS // 2}  # its decoder holds three pictures beside Pillow's own
 Image.MAX_IMAGE_PIXELS = None  # Pillow would warn of large pictures; `_check_size` refuses them
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF", "TIFF")
 _LOSSLESS = ("PNG", "BMP", "GIF")
@@ -43,7 +44,7 @@ def read_photo(content: bytes) -> Photo:
     _check_bytes(len(content))
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as picture:
-            _check_size(*picture.size)
+            _check_size(*picture.size, _MAX_PIXELS.get(picture.format or "", MAX_PIXELS))
             with room_for(*picture.size):
                 picture.load()
                 clean, media_type, width, height = _normal(content, picture)
@@ -63,10 +64,10 @@ def _check_bytes(size: int) -> None:
         raise InputError(f"the photo has {size:,} bytes; at most {MAX_BYTES:,} are taken", field="photo")
 
 
-def _check_size(width: int, height: int) -> None:
+def _check_size(width: int, height: int, most: int) -> None:
     """Before anything is unpacked: a small file may hold a picture that fills the memory."""
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
-        words = f"the photo is {width} x {height} pixels; at most {MAX_PIXELS:,} in all are taken"
+    if width * height > most or max(width, height) > MAX_SIDE:
+        words = f"the photo is {width} x {height} pixels; at most {most:,} in all are taken"
         raise InputError(words, field="photo")
 
 

@@ -27,8 +27,10 @@ def plain(picture: Image.Image) -> Image.Image:
         return picture.point(lambda value: value * (1 / 256)).convert("L")
     if not picture.has_transparency_data:
         return picture.convert("RGB")
-    layer = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    layer = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+    drawn = Image.new("RGB", layer.size, "white")
+    drawn.paste(layer, mask=layer)
+    return drawn
 
 
 def encoded(

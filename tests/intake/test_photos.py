@@ -258,6 +258,13 @@ def test_what_is_no_usable_picture_is_refused_in_plain_words(content: bytes, wor
     assert len(str(caught.value)) < 200
 
 
+def test_of_a_webp_half_as_many_pixels_are_taken_because_it_takes_more_memory() -> None:
+    large = saved(Image.new("L", (5_001, 5_000)), "WEBP", method=0)
+
+    with pytest.raises(InputError, match="the photo is 5001 x 5000 pixels; at most 25,000,000 in all"):
+        read_photo(large)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 @settings(deadline=None)
 @given(st.data())
