@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import random
 import secrets
+import socket
 import statistics
 import subprocess
 import sys
@@ -203,6 +204,11 @@ def _server(which: str, database: str, port: int, environ: dict[str, str]) -> It
         process.wait(20)
 
 
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
 async def _knock(port: int) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.close()
@@ -288,7 +294,7 @@ def _compare(kinds: list[Kind], table: Table, database: str, seconds: float) -> 
         for kind in kinds:
             found = {}
             for number, which in enumerate(("ours", "plain")):
-                port = random.randrange(20_000, 60_000)
+                port = _free_port()
                 with _server(which, database, port, environ):
                     _measure(kind, port, 1.0, first)
                     found[which] = _measure(kind, port, seconds, first + 300_000 + 10_000_000 * number)

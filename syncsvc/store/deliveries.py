@@ -302,7 +302,10 @@ def _want(dialect: str) -> Any:
         "face_id": null(),
     }
     statement = statement.on_conflict_do_update(index_elements=["library", "person_id"], set_=values)
-    return statement.returning(_d.library, _d.person_id, _d.id, _d.busy_until)
+    # Few rows a statement: its text is then short enough for the driver to know it again, and for the database to
+    # have it prepared. All in one cost half as much again.
+    few = statement.execution_options(insertmanyvalues_page_size=8)
+    return few.returning(_d.library, _d.person_id, _d.id, _d.busy_until)
 
 
 def _ending(one: Ending, now: datetime) -> dict[str, object]:
