@@ -17,6 +17,7 @@ Resolve = Callable[[str, int], Sequence[str]]  # every address of a host, for a 
 CONNECT_SECONDS = 3.0  # for one address, where the host has several
 _ADDRESSES = 4  # of one host that are tried
 _NO_SUCH_NAME = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+_TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))  # RFC 3056, RFC 4380
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last four bytes are an IPv4 address
 _resolvers = ThreadPoolExecutor(8, thread_name_prefix="resolve")  # the system's resolver cannot be told to give up
 
@@ -27,25 +28,23 @@ def resolve(host: str, port: int) -> Sequence[str]:
 
 
 def is_public(address: str) -> bool:
-    """Whether the address is anybody's on the internet, and so is every IPv4 address that it stands for."""
-    return all(
-        one.is_global and not (one.is_multicast or one.is_reserved or (one.version == 6 and one.is_site_local))  # noqa: PLR2004
-        for one in _meant(ipaddress.ip_address(address))
-    )
+    """Whether the address is anybody's on the internet, or stands for one that is.
+
+    Tunnels (6to4, Teredo) are nobody's: they are out of use, and lead to an IPv4 address behind their gateway.
+    """
+    one = _meant(ipaddress.ip_address(address))
+    if isinstance(one, ipaddress.IPv6Address) and (one.is_site_local or any(one in tunnel for tunnel in _TUNNELS)):
+        return False
+    return one.is_global and not (one.is_multicast or one.is_reserved)
 
 
-def _meant(
-    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
-) -> Sequence[ipaddress.IPv4Address | ipaddress.IPv6Address]:
-    """Where packets end up: translated addresses lead to the IPv4 address inside, tunnels perhaps to both."""
+def _meant(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Where packets end up: a translated address leads to the IPv4 address inside."""
     if isinstance(address, ipaddress.IPv4Address):
-        return [address]
-    if address.ipv4_mapped is not None:
-        return [address.ipv4_mapped]
+        return address
     if address in _TRANSLATED:
-        return [ipaddress.IPv4Address(address.packed[-4:])]
-    inside = [address.sixtofour, *(address.teredo or ())]
-    return [address, *(one for one in inside if one is not None)]
+        return ipaddress.IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address
 
 
 class Outbound(httpcore.NetworkBackend):

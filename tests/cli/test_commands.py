@@ -42,6 +42,7 @@ def alice(run: Run, rung: list[str]) -> str:
     assert run("library", "list").code == 0
     told = Upserted(PersonId("alice"), ((FaceId("front"), read_photo(picture())),))
     record(_desk.house, Told("hr", uuid.uuid4().hex, told))
+    _desk.house.store.close()
     return "alice"
 
 
