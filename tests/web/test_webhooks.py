@@ -274,7 +274,7 @@ BAD = [
         "timestamp",
     ),
     (message("person.departed", {}), "data.person: field required", "data.person"),
-    (message("person.departed", {"person": "E1"}), "data.person", "data.person"),
+    (message("person.departed", {"person": "E1"}), "data.person: must be an object", "data.person"),
     (message("person.departed", somebody("")), "data.person.id: the person's id is empty", "data.person.id"),
     (message("person.departed", somebody("a\0b")), "data.person.id", "data.person.id"),
     (message("person.departed", somebody("x" * 257)), "data.person.id", "data.person.id"),

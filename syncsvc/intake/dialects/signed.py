@@ -58,7 +58,7 @@ def message_id(*parts: bytes) -> str:
 def json_object(body: bytes) -> Mapping[str, Any]:
     """The message's JSON object. Raises InputError for anything else, however it is made."""
     try:
-        given = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        given = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
     except UnicodeDecodeError:
         raise InputError("the body is not UTF-8") from None
     except (ValueError, RecursionError):

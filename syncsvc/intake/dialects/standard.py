@@ -1,18 +1,16 @@
 """Standard Webhooks: our own event types, signed as https://www.standardwebhooks.com lays down ("Signature scheme")."""
 
-import json
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from syncsvc.intake.dialects.base import Dialect, DialectOptions, Heard, Message, Photos, SignatureError
+from syncsvc.intake.dialects.base import Dialect, DialectOptions, Heard, Message, Photos
+from syncsvc.intake.dialects.signed import LONGEST_ID, json_object, refuse
 from syncsvc.intake.dialects.words import PhotoWords, change_of, mistake_in, open_with, told_by, words_by_kind
 from syncsvc.model.errors import InputError
 
-LONGEST_ID = 256
 _KINDS = words_by_kind(PhotoWords)
 
 
@@ -64,23 +62,11 @@ class Speaker(Dialect[StandardOptions]):
             except (WebhookVerificationError, ValueError):  # ValueError: a header or a body that cannot be read at all
                 continue
             return
-        raise SignatureError(
-            "the signature is missing, wrong, or not from the last five minutes; check the secret and the clock"
-        )
+        refuse()
 
 
 def _envelope(body: bytes) -> _Envelope:
     try:
-        given = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise InputError("the body is not JSON") from None
-    if not isinstance(given, Mapping):
-        raise InputError("the body is not a JSON object")
-    try:
-        return _Envelope.model_validate(given)
+        return _Envelope.model_validate(json_object(body))
     except ValidationError as error:
         raise mistake_in(error) from None
-
-
-def _no_constant(word: str) -> float:
-    raise ValueError(f"{word} is no JSON")

@@ -30,6 +30,7 @@ _LARGEST_VERSION = 2**63 - 1
 _LONGEST_NAME = 1000
 _LONGEST_PLACE = 200  # of a field's name in an answer; a key may be as long as the body
 _LONGEST_URL = 8192  # without a picture in it: that is what base64 is for
+_NO_OBJECT = {"model_type", "dict_type"}  # of which pydantic says the names of our own classes
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
@@ -191,7 +192,7 @@ def mistake_in(error: ValidationError, prefix: str = "") -> InputError:
     """The first thing that is not as documented, with its field; quotes no value."""
     one = error.errors(include_url=False, include_context=False, include_input=False)[0]
     place = ".".join([*([prefix] if prefix else []), *(str(part) for part in one["loc"])])[:_LONGEST_PLACE]
-    words = one["msg"].removeprefix("Value error, ")
+    words = "must be an object" if one["type"] in _NO_OBJECT else one["msg"].removeprefix("Value error, ")
     return InputError(f"{place or 'the body'}: {words[:1].lower()}{words[1:]}", field=place or None)
 
 
