@@ -75,14 +75,17 @@ def open_roster(path: Path, *, photos: Path | None = None) -> Roster:
                 _check_text(path, decoder, block, lines)
                 whole.update(block)
                 size, lines, last = size + len(block), lines + block.count(b"\n"), block[-1:]
+        _check_text(path, decoder, b"", lines, final=True)
     except OSError as error:
         raise unreadable(path, error) from None
     return Roster(path, folder, size, last == b"\n", whole.hexdigest(), written)
 
 
-def _check_text(path: Path, decoder: codecs.IncrementalDecoder, block: bytes, lines: int) -> None:
+def _check_text(
+    path: Path, decoder: codecs.IncrementalDecoder, block: bytes, lines: int, *, final: bool = False
+) -> None:
     try:
-        decoder.decode(block)
+        decoder.decode(block, final)
     except UnicodeDecodeError as error:
         raise not_utf8(path, lines + 1 + error.object.count(b"\n", 0, error.start)) from None
     if (nul := block.find(0)) >= 0:

@@ -199,6 +199,14 @@ def test_a_wrong_character_set_is_found_before_anybody_is_read(folder: Path) -> 
         open_roster(file)
 
 
+def test_a_file_that_was_cut_off_within_a_character_is_refused_before_anybody_is_read(folder: Path) -> None:
+    file = folder / "roster.csv"
+    file.write_bytes("id,name\nE1,Anna\nE2,王".encode()[:-1])
+
+    with pytest.raises(InputError, match="is not UTF-8 in line 3"):
+        open_roster(file)
+
+
 def test_a_file_that_is_not_there_says_so(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.csv cannot be read \(No such file or directory\)"):
         open_roster(tmp_path / "none.csv")
