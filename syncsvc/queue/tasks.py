@@ -40,8 +40,8 @@ def replace(library: str, deliveries: list[int]) -> None:
 def sweep_all() -> None:
     """Ring for whatever is due, and for departures whose moment has come."""
     house = service().house
-    send(fulfil(house))
     send(sweep(house))
+    send(fulfil(house))  # last: were one departure stuck, what is due would be rung for all the same
 
 
 @app.task(name="syncsvc.fetch")
