@@ -181,7 +181,7 @@ class _Importing:
         counts, held = replace(self.counts), self.held
         people = [one.entry.person for one in verdicts if one.entry.person is not None]
         first = tx.roster_people.mark(held.source, held.run, people)
-        taken = without_repeats(verdicts, first)
+        taken = self._without_gone(tx, without_repeats(verdicts, first))
         told = [
             Told(told_by(held.source), f"{held.run}:{one.entry.line}", one.change)
             for one in taken
@@ -196,6 +196,17 @@ class _Importing:
             self.witness.skipped(bad)
         self._reach(tx, counts)
         return counts
+
+    def _without_gone(self, tx: Transaction, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Nobody comes back who departed after the import began: that is newer than the file."""
+        told = [one.change.person for one in verdicts if one.change is not None and one.kind != "new"]
+        known_ = tx.people.lock_all(told, self.house.clock()) if told else {}
+        gone = {
+            person
+            for person, one in known_.items()
+            if one.departed_at is not None and one.departed_at > self.held.started_at
+        }
+        return [Verdict(one.entry, "unchanged") if one.entry.person in gone else one for one in verdicts]
 
     def _reach(self, tx: Transaction, counts: Counts) -> None:
         if not tx.rosters.reach(self.held, self.place, asdict(counts), self.house.clock()):
