@@ -3,6 +3,7 @@
 import csv
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,7 +33,7 @@ class BadLines:
         old = self.file.with_suffix(".old")
         if self.file.exists():
             self.file.replace(old)
-            for one in _read(old):
+            for one in _read(old) if line else ():
                 self._write([one] if one.line <= line else [])
             old.unlink()
         self._last = line
@@ -56,9 +57,12 @@ class BadLines:
 
 
 def _read(file: Path) -> Iterator[BadLine]:
-    with file.open(encoding="utf-8", newline="") as written:
-        for row in csv.DictReader(written):
-            yield BadLine(int(row["line"]), row["reason"])
+    """What can be read of it: it may have been torn by a death, or saved by a spreadsheet in its own way."""
+    with file.open(encoding="utf-8-sig", errors="replace", newline="") as written, suppress(csv.Error):
+        for row in csv.reader(written):
+            match row:
+                case [line, reason] if line.isdecimal():
+                    yield BadLine(int(line), reason)
 
 
 class Screen:

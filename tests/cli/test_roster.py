@@ -104,6 +104,27 @@ def test_for_scripts_there_is_one_object_at_the_end(run: Run, folder: Path) -> N
     }
 
 
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b"\xef\xbb\xbfline;reason\r\n3;x\r\n", []),
+        (b"\xef\xbb\xbfline,reason\r\n3,x\r\n9,y\r\n", [BadLine(3, "x")]),
+        (b"line,reason\n3,caf\xe9\n", [BadLine(3, "caf\ufffd")]),
+        (b'line,reason\n3,x\n,\n4,"to', [BadLine(3, "x"), BadLine(4, "to")]),
+        (b"lin", []),
+    ],
+)
+def test_a_file_of_bad_lines_that_somebody_saved_or_a_death_tore_stands_in_nobodys_way(
+    tmp_path: Path, content: bytes, kept: list[BadLine]
+) -> None:
+    (tmp_path / "bad.csv").write_bytes(content)
+    bad = BadLines(tmp_path / "bad.csv")
+
+    bad.go_on_after(8)
+
+    assert bad.first == kept
+
+
 def test_departures_are_refused_in_numbers_and_approved_by_number(run: Run, folder: Path) -> None:
     everybody = "id,photo\n" + "".join(f"E{number},{number % 4}.jpg\n" for number in range(60))
     run("roster", "import", written(folder, everybody))
