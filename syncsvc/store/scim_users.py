@@ -25,7 +25,7 @@ from sqlalchemy.exc import IntegrityError
 from syncsvc.model.people import Digest, Face, FaceId, PersonId, Revision
 from syncsvc.store.dialect import insert
 from syncsvc.store.tables import faces, people, scim_users
-from syncsvc.store.vault import KEY_ID_LENGTH, Vault
+from syncsvc.store.vault import KEY_ID_LENGTH, Vault, VaultError
 
 CHUNK = 200
 
@@ -49,11 +49,14 @@ class ScimUser:
     """A resource as stored, and its person as our own database knows them now, whoever told it.
 
     `version` counts the resource's changes, `revision` the person's. `changed_at` is the later change of the two.
+    `resource` is None where no configured key opens it: its ids are left, and nobody need stay for a lost key.
     """
 
     id: str
     person: PersonId
-    resource: bytes = field(repr=False)
+    user_name: str
+    external_id: str | None
+    resource: bytes | None = field(repr=False)
     version: int
     revision: Revision
     departed: bool
@@ -162,7 +165,9 @@ class ScimUsers:
         return ScimUser(
             id=row.id,
             person=PersonId(row.person_id),
-            resource=self._open(row.id, row.sealed),
+            user_name=row.user_name,
+            external_id=row.external_id,
+            resource=self._resource(row),
             version=row.version,
             revision=Revision(row.revision or 0),
             departed=row.revision is None or row.departed_at is not None,
@@ -170,6 +175,12 @@ class ScimUsers:
             created_at=row.created_at,
             changed_at=max(changes),
         )
+
+    def _resource(self, row: Row[Any]) -> bytes | None:
+        try:
+            return self._open(row.id, row.sealed)
+        except VaultError:
+            return None
 
     def _seal(self, user: str, plain: bytes) -> bytes:
         return self._vault.seal(plain, purpose="scim", about=user)

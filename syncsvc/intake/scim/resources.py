@@ -46,7 +46,9 @@ def load(stored: ScimUser, base: str) -> User:
 
     `base` is the URL of the SCIM endpoints.
     """
-    user = User.model_validate_json(stored.resource, scim_policy=POLICY)
+    user = User(user_name=stored.user_name, external_id=stored.external_id)
+    if stored.resource is not None:
+        user = User.model_validate_json(stored.resource, scim_policy=POLICY)
     user.id = stored.id
     user.active = not stored.departed
     user.meta = Meta(

@@ -36,6 +36,8 @@ def stored(kept: Kept, *faces: str, departed: bool = False) -> ScimUser:
     return ScimUser(
         id="5b0f",
         person=ALICE,
+        user_name=kept.user_name,
+        external_id=kept.external_id,
         resource=kept.resource,
         version=3,
         revision=Revision(7),
