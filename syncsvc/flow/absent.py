@@ -122,7 +122,8 @@ def check(tx: Transaction, plan: Plan, absence: Absence, now: datetime) -> None:
         if absence.approved is None:
             promised = tx.rosters.promised(since=now - guard.WINDOW)
             guard.check(tx, plan.libraries, now, absence.limits, promised=promised)
-            judge({f"the roster {plan.source}": Removals(plan.people, 0, plan.before)}, absence.limits)
+            recent = tx.removing.told_by(told_by(plan.source), now - guard.WINDOW)
+            judge({f"the roster {plan.source}": Removals(plan.people, recent, plan.before)}, absence.limits)
         elif absence.approved != plan.people:
             raise UnsafePlanError(f"{plan.people:,} people would go, and {absence.approved:,} were approved")  # noqa: TRY301
     except UnsafePlanError as error:

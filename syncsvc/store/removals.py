@@ -4,10 +4,10 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, exists, func, select
 
 from syncsvc.model.people import LibraryName, PersonId
-from syncsvc.store.tables import deliveries, libraries, people
+from syncsvc.store.tables import changes, deliveries, libraries, people
 
 _d = deliveries.c
 # Elsewhere nobody is removed, whatever becomes of them.
@@ -26,6 +26,20 @@ _SINCE = _counted(
     _d.wanted_faces == 0,
 )
 
+_TOLD_BY = (
+    select(func.count())
+    .select_from(people)
+    .where(
+        people.c.departed_at >= bindparam("since", type_=people.c.departed_at.type),
+        exists().where(
+            changes.c.person_id == people.c.id,
+            changes.c.source == bindparam("source"),
+            changes.c.kind == "person.departed",
+            changes.c.received_at >= bindparam("since", type_=changes.c.received_at.type),
+        ),
+    )
+)
+
 
 class Removing:
     def __init__(self, connection: Connection) -> None:
@@ -38,6 +52,10 @@ class Removing:
     def since(self, instant: datetime) -> dict[LibraryName, int]:
         """How many departed since then whom a library had been told of, and are still gone."""
         return self._by_library(_SINCE, {"since": instant})
+
+    def told_by(self, source: str, since: datetime) -> int:
+        """How many people departed since then by this source's word, and are still gone."""
+        return int(self._connection.scalar(_TOLD_BY, {"source": source, "since": since}) or 0)
 
     def there(self, library: LibraryName, *, at_most: int | None = None) -> int:
         """How many people the library is to have; `at_most`: who need not know more precisely stops counting there."""

@@ -264,6 +264,22 @@ def test_a_roster_is_judged_by_its_own_people_too_and_where_there_is_no_library(
     assert len(office.here()) == 120
 
 
+def test_a_small_site_is_not_emptied_by_one_file_after_another_on_one_day(office: Office) -> None:
+    office.enrol(office.photographed(*range(100)), source="all")
+    office.enrol(office.photographed(*range(200, 220)), source="small")
+    careful = Absence(Limits(50, 0.05))
+    office.clock.advance(HOUR)
+    assert office.enrol(office.photographed(*range(200, 219)), source="small", absence=careful).counts.departed == 1
+    office.clock.advance(HOUR)
+
+    ended = office.enrol(office.photographed(*range(200, 218)), source="small", absence=careful)
+
+    assert ended.refused is not None
+    assert ended.refused.startswith("the roster small: 1 of 19 people would go, and 1 went in the last 24 hours;")
+    office.clock.advance(24 * HOUR)
+    assert office.enrol(office.photographed(*range(200, 218)), source="small", absence=careful).counts.departed == 1
+
+
 def test_whoever_is_killed_among_the_departures_goes_on_with_them_unasked(office: Office) -> None:
     office.enrol(office.photographed(*range(30)))
     file = office.photographed(*range(19))
