@@ -8,7 +8,7 @@ from syncsvc.web.body import LargestBody
 from syncsvc.web.callers import Callers
 from syncsvc.web.desk import Desk, RingBell, silence
 from syncsvc.web.docs import DescribedApp
-from syncsvc.web.scim import SCIM, create_scim, too_large
+from syncsvc.web.scim import SCIM, create_scim, not_taken
 from syncsvc.web.segments import EncodedSegments
 from syncsvc.wiring import Service, declare_libraries
 
@@ -25,7 +25,7 @@ def create_app(service: Service, ring: RingBell = silence) -> FastAPI:
     app.state.desk = Desk(service, ring)
     app.state.callers = Callers(service.settings.tokens)
     app.add_middleware(EncodedSegments)
-    app.add_middleware(LargestBody, most=service.settings.intake.max_body, elsewhere={SCIM: too_large})
+    app.add_middleware(LargestBody, most=service.settings.intake.max_body, elsewhere={SCIM: not_taken})
     problems.install(app)
     app.include_router(health.router)
     app.include_router(photos.router)

@@ -11,17 +11,23 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.types import Message
 
 from syncsvc.web import problems
-from syncsvc.web.body import LargestBody
+from syncsvc.web.body import AT_ONCE, LargestBody
 from tests.web.asking import Client
 
 MOST = 1000
+
+
+def _plainly(status: int, words: str) -> PlainTextResponse:
+    return PlainTextResponse(words, status)
 
 
 @pytest.fixture
 def app() -> FastAPI:
     """Counts what it reads; holds it to a thousand bytes."""
     app = FastAPI()
-    app.add_middleware(LargestBody, most=MOST, elsewhere={"/else": PlainTextResponse})
+    app.add_middleware(
+        LargestBody, most=MOST, elsewhere={"/else": lambda status, words: PlainTextResponse(words, status)}
+    )
     problems.install(app)
 
     @app.post("/raw")
@@ -174,3 +180,62 @@ def scope_of(path: str, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
         "headers": headers,
         "http_version": "1.1",
     }
+
+
+def test_a_body_that_does_not_end_is_given_up() -> None:
+    async def without_end() -> AsyncIterator[bytes]:
+        yield b"some"
+        await asyncio.Event().wait()
+
+    async def ask() -> httpx.Response:
+        app = Counting(most=MOST, seconds=0.05)
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/raw", content=without_end())
+
+    answer = asyncio.run(ask())
+
+    assert answer.status_code == 408
+    assert "did not end within" in answer.json()["detail"]
+
+
+def test_large_bodies_together_are_held_to_a_size_and_small_ones_always_read() -> None:
+    most = 100_000
+
+    async def ask() -> tuple[httpx.Response, httpx.Response, list[httpx.Response]]:
+        everybody, go, begun = asyncio.Event(), asyncio.Event(), [0]
+
+        async def held(size: int) -> AsyncIterator[bytes]:
+            yield bytes(size)
+            begun[0] += 1
+            if begun[0] == AT_ONCE:
+                everybody.set()
+            await go.wait()
+
+        transport = httpx.ASGITransport(Counting(most=most, seconds=30.0), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            waiting = [asyncio.create_task(client.post("/raw", content=held(most))) for _ in range(AT_ONCE)]
+            await everybody.wait()
+            large = await client.post("/raw", content=bytes(most))
+            small = await client.post("/raw", content=bytes(1000))
+            go.set()
+            return large, small, await asyncio.gather(*waiting)
+
+    large, small, earlier = asyncio.run(ask())
+
+    assert (large.status_code, large.headers["Retry-After"]) == (503, "5")
+    assert (small.status_code, small.json()) == (200, 1000)
+    assert [one.json() for one in earlier] == [most] * AT_ONCE
+
+
+class Counting(LargestBody):
+    """Counts what it reads, within these bounds."""
+
+    def __init__(self, *, most: int, seconds: float) -> None:
+        app = FastAPI()
+
+        @app.post("/raw")
+        async def _raw(request: Request) -> int:
+            return len(await request.body())
+
+        super().__init__(app, most, {}, seconds)

@@ -5,9 +5,9 @@ from fastapi import FastAPI
 from syncsvc.web.callers import Callers
 from syncsvc.web.desk import Desk
 from syncsvc.web.scim import discovery, users
-from syncsvc.web.scim.errors import install, too_large
+from syncsvc.web.scim.errors import install, not_taken
 
-__all__ = ["SCIM", "create_scim", "too_large"]
+__all__ = ["SCIM", "create_scim", "not_taken"]
 
 SCIM = "/scim/v2"
 

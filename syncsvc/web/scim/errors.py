@@ -38,8 +38,10 @@ def answer(error: Error, headers: Mapping[str, str] | None = None) -> Response:
     return JSONResponse(kept.model_dump(), status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
 
 
-def too_large(words: str) -> Response:
-    return answer(Error(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail=words), {"Connection": "close"})
+def not_taken(status: HTTPStatus, words: str) -> Response:
+    """The answer to a body that is too large, or does not end, or comes while too many others do."""
+    later = {"Retry-After": "5"} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return answer(Error(status=status, detail=words), {"Connection": "close", **later})
 
 
 async def _scim(_request: Request, error: Exception) -> Response:

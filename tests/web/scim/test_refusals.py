@@ -8,10 +8,10 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from syncsvc.intake.dialects.words import MOST_FACES
-from syncsvc.store.tables import metadata, scim_users
+from syncsvc.store.tables import metadata
 from syncsvc.wiring import Service
 from tests.intake.scim.words import PATCHES, USERS
 from tests.web.scim.provider import ERROR, PATCH, TOKENS, USER, IdentityProvider, data_uri
@@ -268,17 +268,6 @@ def test_what_nobody_thought_of_is_said_without_a_word_about_it(service: Service
 
     assert answer.status_code == 500
     assert "CANARY" not in answer.text
-
-
-def test_names_that_no_key_opens_are_said_to_need_the_old_key(idp: IdentityProvider, service: Service) -> None:
-    user = idp.hire("alice", displayName="CANARY")
-    with service.house.store.transaction() as tx:
-        tx._connection.execute(update(scim_users).values(sealed=bytes(60)))
-
-    answer = idp.get(f"/Users/{user}")
-
-    assert answer.status_code == 500
-    assert "add that key back" in answer.json()["detail"]
 
 
 def test_nothing_that_is_sent_is_logged(idp: IdentityProvider, caplog: pytest.LogCaptureFixture) -> None:
