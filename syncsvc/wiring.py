@@ -4,7 +4,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,10 @@ from syncsvc.library.http import CONNECT_TIMEOUT, Door, make_client
 from syncsvc.library.loading import library_class, vendor_names
 from syncsvc.limits.redis_limiter import RedisLimiter, connect
 from syncsvc.model.changes import Fetched
+from syncsvc.model.erasures import Erasing
 from syncsvc.model.errors import SettingsError
+from syncsvc.model.guard import Limits
+from syncsvc.model.listings import Caretaking
 from syncsvc.model.people import LibraryName
 from syncsvc.model.permits import Account, Limiter
 from syncsvc.observe.metrics import Metrics
@@ -74,12 +77,37 @@ def open_service(settings: Settings) -> Service:
     store = Store(settings.database_url, vault, watching=bool(callbacks))
     return Service(
         settings=settings,
-        house=House(store, shelves, limiter, now, callbacks),
+        house=House(store, shelves, limiter, now, callbacks, limits(settings), caretaking(settings), erasing(settings)),
         links=links,
         metrics=Metrics(settings.state_dir / "metrics"),
         photos=PhotoFetcher(settings.intake.photo_hosts),
         senders=_senders(settings, limiter),
         courier=Courier([Address(one.name, one.url, one.secret.get_secret_value()) for one in settings.callbacks], now),
+    )
+
+
+def limits(settings: Settings) -> Limits:
+    """The removal guard's."""
+    guard = settings.reconcile
+    return Limits(guard.max_removals, guard.max_removals_share, guard.min_removals)
+
+
+def caretaking(settings: Settings) -> Caretaking:
+    chosen = settings.reconcile
+    return Caretaking(
+        full_every=timedelta(days=chosen.full_every_days),
+        verify_within=timedelta(days=chosen.verify_within_days),
+        spare_share=chosen.spare_share,
+    )
+
+
+def erasing(settings: Settings) -> Erasing:
+    chosen = settings.erasure
+    return Erasing(
+        due=timedelta(hours=chosen.due_hours),
+        warn_before=timedelta(hours=chosen.warn_hours),
+        second_look=timedelta(hours=chosen.second_look_hours),
+        forget_after=timedelta(days=chosen.forget_after_days),
     )
 
 
@@ -185,6 +213,7 @@ def _shelves(settings: Settings, limiter: Limiter, links: Links) -> dict[Library
             policy=library.policy,
             owned=library.owned,
             allowance=_allowance(account),
+            reactions=library.all_reactions,
         )
     return shelves
 

@@ -10,7 +10,6 @@ import typer
 
 from syncsvc.cli.desk import Desk, desk
 from syncsvc.cli.output import Json, print_json, say
-from syncsvc.model.guard import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +77,8 @@ def import_(
     from syncsvc.intake.roster import open_roster  # noqa: PLC0415
 
     here = desk(context)
-    of_reconcile = here.settings.reconcile
-    limits = Limits(of_reconcile.max_removals, of_reconcile.max_removals_share)
+    limits = here.house.limits
+    assert limits is not None
     absence = Absence(limits, approve_removals, everybody) if complete else None
     opened = open_roster(file, photos=photos)
     name = f"roster-{source}{'.dry-run' if dry_run else ''}.bad.csv"

@@ -9,14 +9,18 @@ from syncsvc.model.errors import UnsafePlanError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many people may leave a library in 24 hours: so many, and this share of those who were there."""
+    """How many people may leave a library in 24 hours: so many, and this share of those who were there.
+
+    `floor` may go however small the library is, as long as `count` allows it: of six people two may leave on one day.
+    """
 
     count: int
     share: float
+    floor: int = 0
 
     def allow(self, people: int) -> int:
         """Of so many. A share is rounded up, so that from a small library one person may go."""
-        return min(self.count, math.ceil(round(self.share * people, 6)))
+        return min(self.count, max(self.floor, math.ceil(round(self.share * people, 6))))
 
     def enough(self, removals: int) -> int:
         """Of so many people or more, `removals` are within the share: nobody need count further."""

@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from syncsvc.model.permits import Rate
+from syncsvc.model.situations import ALLOWED, OWNED, SAFE, Reaction, Reactions, Situation
 from syncsvc.settings import addresses, references
 
 _PERIODS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -176,6 +177,10 @@ class ReconcileSettings(Section):
     time_zone: str = Field(default="UTC", description='a time zone like "Asia/Shanghai"')
     max_removals: int = Field(default=50, ge=0, description="a whole number, 0 or more")
     max_removals_share: float = Field(default=0.05, ge=0, le=1, description="a share from 0 to 1")
+    min_removals: int = Field(default=5, ge=0, description="a whole number, 0 or more: so many may always go")
+    full_every_days: int = Field(default=7, ge=1, le=366, description="1 to 366: listed although the count agrees")
+    verify_within_days: int = Field(default=30, ge=1, le=366, description="1 to 366: each face is verified within them")
+    spare_share: float = Field(default=0.5, gt=0, le=1, description="a share of the permits, above 0 and up to 1")
 
     @field_validator("at", mode="before")
     @classmethod
@@ -196,12 +201,42 @@ class ReconcileSettings(Section):
         return value
 
 
+class ErasureSettings(Section):
+    """By when the departed must be verified absent, and how that goes on."""
+
+    due_hours: int = Field(default=72, ge=1, le=8760, description="1 to 8760: hours after the departure")
+    warn_hours: int = Field(default=24, ge=0, le=8760, description="0 to 8760: hours before it is due")
+    second_look_hours: int = Field(default=24, ge=1, le=720, description="1 to 720: hours after the first verification")
+    forget_after_days: int = Field(default=90, ge=0, le=3660, description="0 to 3660: days until the id is forgotten")
+
+
+class RetentionSettings(Section):
+    """When a source's people depart by themselves."""
+
+    source: Name = Field(description="the name of a [[webhook]], or of a roster's --source")
+    after_contract_end_days: int | None = Field(default=None, ge=0, le=36600, description="days, 0 or more")
+    after_departure_days: int | None = Field(default=None, ge=0, le=36600, description="days, 0 or more")
+
+
 def _rates(value: object) -> tuple[Rate, ...]:
     parts = value.split(",") if isinstance(value, str) else [""]
     found = [_RATE.fullmatch(part.strip()) for part in parts]
     if not all(found):
         raise ValueError('must be like "20/s", "1000/m" or "10000/d"; several are separated by commas')
     return tuple(Rate(int(one[1]), _PERIODS[one[2]]) for one in found if one)
+
+
+def _reactions(value: object) -> Reactions:
+    if not isinstance(value, Mapping):
+        raise ValueError('must be a table like foreign = "report"')  # noqa: TRY004 - pydantic collects ValueErrors
+    found: dict[Situation, Reaction] = {}
+    for situation, reaction in value.items():
+        if situation not in ALLOWED:
+            raise ValueError(f"{situation!r} is no situation; known are {', '.join(ALLOWED)}")
+        if reaction not in (allowed := ALLOWED[Situation(situation)]):
+            raise ValueError(f"{situation} can be {', '.join(sorted(allowed))}, not {reaction!r}")
+        found[Situation(situation)] = Reaction(reaction)
+    return found
 
 
 class LibrarySettings(Section):
@@ -218,9 +253,24 @@ class LibrarySettings(Section):
     timeout: float = Field(
         default=10.0, gt=0, le=30, description="seconds for one call, at most 30: an errand's lease is 45"
     )
+    reactions: Annotated[Reactions, BeforeValidator(_reactions)] = Field(
+        default_factory=dict, description='a table like foreign = "report": situations, and what is done about each'
+    )
     options: Mapping[str, Annotated[Any, BeforeValidator(references.secret_if_reference)]] = Field(
         default_factory=dict, description="a table of the vendor's own keys"
     )
+
+    @field_validator("reactions")
+    @classmethod
+    def _ours_alone(cls, value: Reactions, info: ValidationInfo) -> Reactions:
+        if value.get(Situation.FOREIGN) is Reaction.REPAIR and not info.data.get("owned", True):
+            raise ValueError('foreign = "repair" removes what we never put there; it needs owned = true')
+        return value
+
+    @property
+    def all_reactions(self) -> Reactions:
+        """What is done in this library about each situation."""
+        return {**(OWNED if self.owned else SAFE), **self.reactions}
 
     @field_validator("base_url")
     @classmethod
@@ -237,6 +287,8 @@ class Settings(Section):
     broker: BrokerSettings = Field(default=BrokerSettings(), description="a [broker] section")
     worker: WorkerSettings = Field(default=WorkerSettings(), description="a [worker] section")
     reconcile: ReconcileSettings = Field(default=ReconcileSettings(), description="a [reconcile] section")
+    erasure: ErasureSettings = Field(default=ErasureSettings(), description="an [erasure] section")
+    retention: tuple[RetentionSettings, ...] = Field(default=(), description="[[retention]] sections")
     tokens: tuple[TokenSettings, ...] = Field(default=(), alias="token", description="[[token]] sections")
     webhooks: tuple[WebhookSettings, ...] = Field(default=(), alias="webhook", description="[[webhook]] sections")
     callbacks: tuple[CallbackSettings, ...] = Field(default=(), alias="callback", description="[[callback]] sections")
