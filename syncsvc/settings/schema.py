@@ -1,6 +1,5 @@
 """The configuration's shape: every section, every key, and what would be right for it."""
 
-import datetime as dt
 import hashlib
 import re
 import tempfile
@@ -10,9 +9,7 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretBytes,
     SecretStr,
@@ -23,6 +20,8 @@ from pydantic import (
 from syncsvc.model.permits import Rate
 from syncsvc.model.situations import ALLOWED, OWNED, SAFE, Reaction, Reactions, Situation
 from syncsvc.settings import addresses, references
+from syncsvc.settings.night import ErasureSettings, ReconcileSettings, RetentionSettings
+from syncsvc.settings.section import Name, Section
 
 _PERIODS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _RATE = re.compile(r"([1-9][0-9]{0,8})/([smhd])")
@@ -31,15 +30,8 @@ _TOKEN_LENGTH = 16
 _HOST = re.compile(r"[A-Za-z0-9_.-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 STANDARD = "standard"
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,40}$", description="1 to 40 of a-z, 0-9 and -")]
 Secret = Annotated[SecretStr, BeforeValidator(references.secret)]
 Plain = BeforeValidator(references.plain_if_reference)
-
-
-class Section(BaseModel):
-    """Frozen; an unknown key is a mistake; no value appears in an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ServiceSettings(Section):
@@ -170,52 +162,6 @@ class IntakeSettings(Section):
         if wrong := [host for host in value if not _HOST.fullmatch(host)]:
             raise ValueError(f"{wrong[0]!r} is no host name; write it without https:// and without a path")
         return tuple(host.lower() for host in value)
-
-
-class ReconcileSettings(Section):
-    at: dt.time = Field(default=dt.time(2, 30), description='a time of day like "02:30"')
-    time_zone: str = Field(default="UTC", description='a time zone like "Asia/Shanghai"')
-    max_removals: int = Field(default=50, ge=0, description="a whole number, 0 or more")
-    max_removals_share: float = Field(default=0.05, ge=0, le=1, description="a share from 0 to 1")
-    min_removals: int = Field(default=5, ge=0, description="a whole number, 0 or more: so many may always go")
-    full_every_days: int = Field(default=7, ge=1, le=366, description="1 to 366: listed although the count agrees")
-    verify_within_days: int = Field(default=30, ge=1, le=366, description="1 to 366: each face is verified within them")
-    spare_share: float = Field(default=0.5, gt=0, le=1, description="a share of the permits, above 0 and up to 1")
-
-    @field_validator("at", mode="before")
-    @classmethod
-    def _of_day(cls, value: object) -> object:
-        if isinstance(value, dt.time):
-            return value
-        if not isinstance(value, str) or not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
-            raise ValueError('must be a time of day like "02:30"')
-        return dt.time.fromisoformat(value)
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (OSError, ValueError, LookupError):
-            raise ValueError('is no known time zone; write one like "Asia/Shanghai"') from None
-        return value
-
-
-class ErasureSettings(Section):
-    """By when the departed must be verified absent, and how that goes on."""
-
-    due_hours: int = Field(default=72, ge=1, le=8760, description="1 to 8760: hours after the departure")
-    warn_hours: int = Field(default=24, ge=0, le=8760, description="0 to 8760: hours before it is due")
-    second_look_hours: int = Field(default=24, ge=1, le=720, description="1 to 720: hours after the first verification")
-    forget_after_days: int = Field(default=90, ge=0, le=3660, description="0 to 3660: days until the id is forgotten")
-
-
-class RetentionSettings(Section):
-    """When a source's people depart by themselves."""
-
-    source: Name = Field(description="the name of a [[webhook]], or of a roster's --source")
-    after_contract_end_days: int | None = Field(default=None, ge=0, le=36600, description="days, 0 or more")
-    after_departure_days: int | None = Field(default=None, ge=0, le=36600, description="days, 0 or more")
 
 
 def _rates(value: object) -> tuple[Rate, ...]:
