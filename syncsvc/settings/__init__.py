@@ -2,13 +2,13 @@
 
 from syncsvc.settings.loading import find, load, read
 from syncsvc.settings.mistakes import mistakes_of, own_options, secret_keys
+from syncsvc.settings.night import ErasureSettings, ReconcileSettings, RetentionSettings
 from syncsvc.settings.schema import (
     BrokerSettings,
     CallbackSettings,
     DatabaseSettings,
     IntakeSettings,
     LibrarySettings,
-    ReconcileSettings,
     RedisSettings,
     ServiceSettings,
     Settings,
@@ -21,10 +21,12 @@ __all__ = [
     "BrokerSettings",
     "CallbackSettings",
     "DatabaseSettings",
+    "ErasureSettings",
     "IntakeSettings",
     "LibrarySettings",
     "ReconcileSettings",
     "RedisSettings",
+    "RetentionSettings",
     "ServiceSettings",
     "Settings",
     "TokenSettings",
