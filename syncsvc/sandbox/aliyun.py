@@ -22,7 +22,7 @@ from urllib.parse import parse_qsl
 from syncsvc.sandbox import base
 from syncsvc.sandbox.base import Answer, Call, Limits, StoredFace
 from syncsvc.sandbox.fetch import Trouble, fetch_photo
-from syncsvc.sandbox.world import digest_of, faces_in
+from syncsvc.sandbox.world import World, digest_of, faces_in
 
 CREDENTIALS: Mapping[str, str] = MappingProxyType({"sandbox-key": "sandbox-secret"})
 
@@ -236,9 +236,11 @@ class Sandbox(base.Sandbox):
         group, number, size = _id(told["groupId"]), int(told.get("currentPage", 1)), int(told.get("pageSize", 20))
         if number < 1 or not 1 <= size <= _MAX_PAGE:
             raise _RefusedError(400)
-        keys = [key for key, record in self.world.records.items() if group in record["groups"]]
-        page = keys[(number - 1) * size : number * size]
-        return {"groupId": group, "personIds": page, "currentPage": number, "pageSize": size, "totalCount": len(keys)}
+        start = (number - 1) * size
+        self.before_page(start, size)
+        keys = [key for key, record in self.listed.records.items() if group in record["groups"]]
+        page, total = list(self.page_of(keys, start, size)), self.total_of(len(keys), start, size)
+        return {"groupId": group, "personIds": page, "currentPage": number, "pageSize": size, "totalCount": total}
 
     def _get_groups(self, _told: Any, _: Call) -> Any:
         return {"groupIds": sorted(self._groups())}
@@ -266,7 +268,7 @@ class Sandbox(base.Sandbox):
         return {"faceId": self._number(face.vendor_face_id), "success": True}
 
     def _get_faces(self, told: Any, _: Call) -> Any:
-        mine = {face.vendor_face_id: face for face in self.world.of(self._person(told))}
+        mine = {face.vendor_face_id: face for face in self.listed.of(self._person(told, self.listed))}
         asked = _texts(told.get("faceIds", list(mine)))
         url = "http://oss.invalid/"
         items = [{"success": one in mine, "faceId": self._number(one), "url": f"{url}{one}"} for one in asked]
@@ -284,9 +286,9 @@ class Sandbox(base.Sandbox):
         claimed = [*done] if call.half == "honest" else [*done, *undone]
         return {"personId": key, "faceIds": claimed, "deleteCount": len(claimed)}
 
-    def _person(self, told: Any) -> str:
+    def _person(self, told: Any, world: World | None = None) -> str:
         key = _id(told["personId"])
-        if key not in self.world.records:
+        if key not in (world or self.world).records:
             raise _RefusedError(404)
         return key
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 from starlette.types import Receive, Scope, Send
 
 from syncsvc.sandbox.faults import Fault, Kind, Script, fault_of
+from syncsvc.sandbox.mischief import Listing, Mischief, mischief_of, total, window
 from syncsvc.sandbox.windows import Limits, Windows
 from syncsvc.sandbox.wire import Answer, Call, Logged, cut_off, read_body, send_whole
 from syncsvc.sandbox.world import StoredFace, World, digest_of
@@ -54,6 +55,8 @@ class Sandbox(ABC):
         self.lock = threading.RLock()
         self.world = World(clock)
         self.script = Script(clock)
+        self.mischief = Mischief()
+        self._frozen: World | None = None
         self.windows = Windows(limits if limits is not None else self.documented_limits)
         self.log: deque[Logged] = deque(maxlen=LOG_LENGTH)
         self.latency, self.jitter = latency, jitter
@@ -120,6 +123,30 @@ class Sandbox(ABC):
         half = (len(items) + 1) // 2 if len(items) > 1 else 0
         return items[:half], items[half:]
 
+    @property
+    def listed(self) -> World:
+        """The world as listings show it."""
+        match self.mischief.listing:
+            case Listing.EMPTY:
+                return World(self.clock)
+            case Listing.STALE if self._frozen is not None:
+                return self._frozen
+        return self.world
+
+    def page_of(self, items: Sequence[T], start: int, size: int) -> Sequence[T]:
+        """One page of a listing, as honest as the sandbox is."""
+        return window(self.mischief.listing, items, start, size)
+
+    def total_of(self, honest: int, start: int = 0, size: int = 0) -> int:
+        """The number that is told for this many; beside a page, if the page's place is given."""
+        return total(self.mischief, honest, start, size)
+
+    def before_page(self, start: int, size: int) -> None:
+        """Where the listing is endless: see to it that this page is full and not the last. One face is one person's."""
+        if self.mischief.listing is Listing.ENDLESS:
+            for number in range(len(self.world.faces), start + 2 * size):
+                self.plant(f"endless-{number}")
+
     # --- the script, from Python; the control API calls the same ----------------------------------------------
 
     def fault(self, kind: Kind | str, operation: str | None = None, **more: Any) -> None:
@@ -138,6 +165,16 @@ class Sandbox(ABC):
     def clear_faults(self) -> None:
         with self.lock:
             self.script.clear()
+
+    def misbehave(self, **told: Any) -> None:
+        """From now on; see `mischief.Mischief` for what there is. Without arguments: honest again."""
+        with self.lock:
+            self.mischief = mischief_of(told)
+            self._frozen = self.world.copy() if self.mischief.listing is Listing.STALE else None
+
+    def bring_back(self) -> list[str]:
+        """A stale replica takes over: whatever was deleted since the last time is there again. Their ids."""
+        return self._bring_back(self.clock())
 
     def set_limits(self, limits: Limits) -> None:
         with self.lock:
@@ -169,6 +206,7 @@ class Sandbox(ABC):
         with self.lock:
             self.world = World(self.clock)
             self.script = Script(self.clock)
+            self.mischief, self._frozen = Mischief(), None
             self.windows.forget()
             self.log.clear()
             self._tally.clear()
@@ -264,11 +302,21 @@ class Sandbox(ABC):
             call.half = "honest" if fault.honest else "silent"
         await self.prepare(operation, call)
         with self.lock:
+            if self.mischief.comes_back_after is not None:
+                self._bring_back(self.clock() - self.mischief.comes_back_after)
             before = self.world.snapshot() if fault is not None and fault.kind is Kind.LYING_OK else None
             answer = self.handle(operation, call)
             if before is not None:
                 self.world.restore(before)
         return answer
+
+    def _bring_back(self, until: float) -> list[str]:
+        with self.lock:
+            faces = self.world.take_gone(until)
+            for face in faces:
+                self.plant_record(face.person_key)
+                self.world.add(face)
+            return [face.vendor_face_id for face in faces]
 
     async def _twisted(  # noqa: PLR0917
         self, call: Call, operation: str, fault: Fault, answer: Answer, receive: Receive, send: Send

@@ -27,6 +27,8 @@ def application(sandbox: Sandbox) -> Starlette:
         _route(sandbox, "limits", "POST", _limits),
         _route(sandbox, "latency", "POST", _latency),
         _route(sandbox, "switches", "POST", _switches),
+        _route(sandbox, "misbehave", "POST", _misbehave),
+        _route(sandbox, "bring_back", "POST", _bring_back),
         _route(sandbox, "reset", "POST", _reset),
         _route(sandbox, "plant", "POST", _plant),
         _route(sandbox, "remove", "POST", _remove),
@@ -89,6 +91,15 @@ def _latency(sandbox: Sandbox, told: Mapping[str, Any]) -> Any:
 def _switches(sandbox: Sandbox, told: Mapping[str, Any]) -> Any:
     sandbox.set_switches(told)
     return sandbox.switches
+
+
+def _misbehave(sandbox: Sandbox, told: Mapping[str, Any]) -> Any:
+    sandbox.misbehave(**told)
+    return asdict(sandbox.mischief)
+
+
+def _bring_back(sandbox: Sandbox, _: Mapping[str, Any]) -> Any:
+    return {"back": sandbox.bring_back()}
 
 
 def _reset(sandbox: Sandbox, _: Mapping[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from syncsvc.sandbox import base
 from syncsvc.sandbox.base import Answer, Call, Limits, StoredFace
-from syncsvc.sandbox.world import digest_of, picture
+from syncsvc.sandbox.world import World, digest_of, picture
 
 PREFIX = "/finauth/search/group/"
 MAX_LIBRARIES = 10  # create_face_library_api
@@ -172,15 +172,22 @@ class Sandbox(base.Sandbox):
         removed = len(doing) - len(failures)
         if call.half == "honest":
             failures += [{"face_token": token, "reason": "INTERNAL_ERROR"} for token in undone]
-        return {"group_id": group, "face_removed": removed, "face_count": len(here), "failure_detail": failures}
+        return {
+            "group_id": group,
+            "face_removed": removed,
+            "face_count": self.total_of(len(here)),
+            "failure_detail": failures,
+        }
 
     def _list(self, form: Form, call: Call) -> dict[str, Any]:  # noqa: ARG002
         group = self._group(form)
         start = _number(form, "start", 1, MAX_START if self.switches["window_enforced"] else None)
         limit = _number(form, "limit", 100, MAX_LIMIT)
-        faces = self._faces(group)
-        shown = faces[start - 1 : start - 1 + limit]
-        following = {"next": start + limit} if self.switches["returns_next"] and start - 1 + limit < len(faces) else {}
+        self.before_page(start - 1, limit)
+        faces = self._faces(group, self.listed)
+        shown = self.page_of(faces, start - 1, limit)
+        more = start - 1 + limit < self.total_of(len(faces), start - 1, limit)
+        following = {"next": start + limit} if self.switches["returns_next"] and more else {}
         return {"face_tokens": [self._shown(face) for face in shown], **following}
 
     def _face_info(self, form: Form, call: Call) -> dict[str, Any]:  # noqa: ARG002
@@ -268,8 +275,8 @@ class Sandbox(base.Sandbox):
     def _group_of(self, face: StoredFace) -> str:
         return str(face.extra.get("group_id", next(iter(self.libraries), "")))  # a planted face is in the first
 
-    def _faces(self, group: str) -> list[StoredFace]:
-        return [face for face in self.world.faces.values() if self._group_of(face) == group]
+    def _faces(self, group: str, world: World | None = None) -> list[StoredFace]:
+        return [face for face in (world or self.world).faces.values() if self._group_of(face) == group]
 
     def _shown(self, face: StoredFace) -> dict[str, Any]:
         at = face.extra.get("add_time", 0)

@@ -18,7 +18,7 @@ from syncsvc.sandbox import base
 from syncsvc.sandbox.base import Answer, Call, Limits, StoredFace
 from syncsvc.sandbox.filters import as_text, parse
 from syncsvc.sandbox.gateway import Gateway, Turned, iam_error, query_of, request_id
-from syncsvc.sandbox.world import Picture, digest_of, picture
+from syncsvc.sandbox.world import Picture, World, digest_of, picture
 
 # Not found is 400 like everything else; the exceptions:
 _STATUS: Mapping[str, int] = MappingProxyType(
@@ -320,11 +320,12 @@ class Sandbox(base.Sandbox):
                 raise Turned("FRS.0012") from error
             if offset < 0 or limit < 1 or offset + limit > WINDOW:
                 raise Turned("FRS.0012")
-            shown = faces[offset : offset + limit]
+            self.before_page(offset, limit)
+            shown = list(self.page_of(self._faces_in(home, self.listed), offset, limit))
         return {"face_set_id": home.id, "face_set_name": home.name, "faces": [_face(face) for face in shown]}
 
-    def _faces_in(self, home: FaceSet) -> list[StoredFace]:
-        return [face for face in self.world.faces.values() if face.extra["set"] == home.id]
+    def _faces_in(self, home: FaceSet, world: World | None = None) -> list[StoredFace]:
+        return [face for face in (world or self.world).faces.values() if face.extra["set"] == home.id]
 
     # --- face sets --------------------------------------------------------------------------------------------
 
@@ -359,7 +360,7 @@ class Sandbox(base.Sandbox):
 
     def _about(self, home: FaceSet) -> dict[str, Any]:
         return {
-            "face_number": len(self._faces_in(home)),
+            "face_number": self.total_of(len(self._faces_in(home))),
             "external_fields": {field: {"type": kind} for field, kind in home.fields.items()},
             "face_set_id": home.id,
             "face_set_name": home.name,

@@ -18,7 +18,9 @@ from syncsvc.sandbox.base import Sandbox
 from syncsvc.sandbox.control import application
 
 _ROOM = "syncsvc.sandbox"
-_HALL = frozenset({"base", "control", "faults", "fetch", "filters", "gateway", "serve", "windows", "wire", "world"})
+_HALL = frozenset(
+    {"base", "control", "faults", "fetch", "filters", "gateway", "mischief", "serve", "windows", "wire", "world"}
+)
 _START_SECONDS = 10.0
 
 

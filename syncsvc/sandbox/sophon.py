@@ -4,13 +4,13 @@ import base64
 import binascii
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 from syncsvc.sandbox import base
 from syncsvc.sandbox.base import Answer, Call, StoredFace
-from syncsvc.sandbox.world import digest_of, feature_digest, picture
+from syncsvc.sandbox.world import World, digest_of, feature_digest, picture
 
 PREFIX = "/sophon/v2/face/"
 FEATURE_LENGTH = 512
@@ -167,7 +167,7 @@ class Sandbox(base.Sandbox):
         return {spelling: told, "failed_identity_ids": failed}
 
     def _get_person(self, body: dict[str, Any], _: Call) -> dict[str, Any]:
-        return self._shown(self._known(body))
+        return self._shown(self._known(body), self.world)
 
     def _list_people(self, body: dict[str, Any], _: Call) -> dict[str, Any]:
         filters = body.get("filters") or {}
@@ -175,11 +175,14 @@ class Sandbox(base.Sandbox):
         if not isinstance(limit, int) or not isinstance(index, int) or limit < 1 or index < 0:
             raise Refusal("INVALID_ARGUMENTS", "page_limit")
         limit = min(limit, self.switches["max_page_limit"] or limit)
-        keys = [key for key in self.world.people() if _matches(key, self.world.records.get(key, {}), filters)]
-        page = [self._shown(key) for key in keys[index * limit : (index + 1) * limit]]
+        self.before_page(index * limit, limit)
+        world = self.listed
+        keys = [key for key in world.people() if _matches(key, world.records.get(key, {}), filters)]
+        page = [self._shown(key, world) for key in self.page_of(keys, index * limit, limit)]
+        total = self.total_of(len(keys), index * limit, limit)
         return {
             "identities": page,
-            "pagination": {"page_index": index, "page_limit": limit, "total_count": len(keys)},
+            "pagination": {"page_index": index, "page_limit": limit, "total_count": total},
         }
 
     # --- what they share --------------------------------------------------------------------------------------
@@ -261,17 +264,10 @@ class Sandbox(base.Sandbox):
 
     def _state(self, key: str, *, without: str | None = None) -> dict[str, Any]:
         faces = [face for face in self.world.of(key) if face.vendor_face_id != without]
-        return {
-            "identity_id": key,
-            "total_face_cnt": len(faces),
-            "face_ids": [face.vendor_face_id for face in faces],
-            "register_image_ids": [face.vendor_image_id for face in faces],
-        }
+        return {"identity_id": key, "total_face_cnt": len(faces), **_ids(faces)}
 
-    def _shown(self, key: str) -> dict[str, Any]:
-        state = self._state(key)
-        del state["total_face_cnt"]
-        return {**self.world.records.get(key, {}), **state}
+    def _shown(self, key: str, world: World) -> dict[str, Any]:
+        return {**world.records.get(key, {}), "identity_id": key, **_ids(world.of(key))}
 
     def _error(self, code: str, message: str) -> Answer:
         status = 200 if self.switches["errors_with_200"] else _STATUS.get(code, 400)
@@ -290,6 +286,13 @@ def _body(call: Call) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Refusal("INVALID_REQUEST_JSON")
     return body
+
+
+def _ids(faces: Sequence[StoredFace]) -> dict[str, Any]:
+    return {
+        "face_ids": [face.vendor_face_id for face in faces],
+        "register_image_ids": [face.vendor_image_id for face in faces],
+    }
 
 
 def _record(name: str, kind: str, groups: list[str]) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class StoredFace:
     extra: dict[str, Any] = field(default_factory=dict)
 
 
+_TOLD = StoredFace("", "", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One step of a person's history: how many faces they had after it."""
@@ -55,6 +58,7 @@ class World:
         self.records: dict[str, dict[str, Any]] = {}
         self.history: list[Change] = []
         self._order: dict[str, list[str]] = {}
+        self._gone: dict[str, tuple[float, StoredFace]] = {}
 
     def of(self, person_key: str) -> list[StoredFace]:
         """One person's faces in the vendor's order; empty for an unknown person."""
@@ -80,6 +84,7 @@ class World:
         face = self.faces.pop(vendor_face_id, None)
         if face is not None:
             self._order[face.person_key].remove(vendor_face_id)
+            self._gone.setdefault(vendor_face_id, (self._clock(), face))
             self._note("remove", face)
         return face
 
@@ -98,6 +103,18 @@ class World:
         self.records.pop(person_key, None)
         self._order.pop(person_key, None)
         return gone
+
+    def take_gone(self, until: float) -> list[StoredFace]:
+        """Faces removed up to then; each is told of once, and not if it is there again."""
+        found = [one for at, one in self._gone.values() if at <= until and one is not _TOLD]
+        self._gone |= {one.vendor_face_id: (until, _TOLD) for one in found}
+        return [one for one in found if one.vendor_face_id not in self.faces]
+
+    def copy(self) -> "World":
+        """The same faces, which stay as they are now."""
+        same = World(self._clock)
+        same.restore(self.snapshot())
+        return same
 
     def counts(self, person_key: str) -> list[int]:
         """The person's number of faces after every change, in order."""
