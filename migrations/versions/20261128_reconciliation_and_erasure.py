@@ -29,8 +29,12 @@ def _columns() -> None:
     _index("ix_people_expires_at", "people", ["expires_at"], "expires_at IS NOT NULL")
     op.add_column("changes", sa.Column("approved_by", sa.Text(), nullable=True))
     _index("ix_changes_held", "changes", ["received_at"], "effect = 'held'")
+    op.add_column("libraries", sa.Column("checking_until", INSTANT, nullable=True))
     op.add_column("libraries", sa.Column("retiring_at", INSTANT, nullable=True))
-    _index("ix_bindings_unverified", "bindings", ["library", "verified_at"], "removed_at IS NULL")
+    op.add_column("libraries", sa.Column("retired_at", INSTANT, nullable=True))
+    op.add_column("libraries", sa.Column("retirement", sa.Text(), nullable=True))
+    _index("ix_bindings_unverified", "bindings", ["library", "verified_at", "bound_at"], "removed_at IS NULL")
+    _index("ix_bindings_vendor_face", "bindings", ["library", "vendor_face_id", "removed_at", "person_id"])
     op.add_column("situations", sa.Column("run", sa.BigInteger(), nullable=True))
     op.add_column("situations", sa.Column("reaction", sa.String(length=8), nullable=True))
     op.add_column("situations", sa.Column("person_key", sa.Text(), nullable=True))
@@ -69,6 +73,7 @@ def _listings() -> None:
         sa.Column("person_key", sa.Text(), nullable=True),
         sa.Column("label", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("library", "run", "vendor_face_id", name=op.f("pk_listed")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "removals",
@@ -133,7 +138,17 @@ def _receipts() -> None:
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("signature", sa.Text(), nullable=False),
+        sa.Column("public_key", sa.String(length=44), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_receipts")),
+    )
+    op.create_table(
+        "unsigned_receipts",
+        sa.Column("id", NUMBER, autoincrement=True, nullable=False),
+        sa.Column("erasure_id", sa.String(length=32), nullable=True),
+        sa.Column("library", sa.String(length=40), nullable=True),
+        sa.Column("kind", sa.String(length=10), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_unsigned_receipts")),
     )
     _index("ix_receipts_erasure_id", "receipts", ["erasure_id"])
     op.create_table(
@@ -145,11 +160,14 @@ def _receipts() -> None:
 
 
 def downgrade() -> None:
-    for table in ("own_keys", "receipts", "erasure_libraries", "erasures", "removals", "listed", "listings"):
+    for table in ("own_keys", "unsigned_receipts", "receipts", "erasure_libraries", "erasures", "removals", "listed", "listings"):
         op.drop_table(table)
+    op.drop_index("ix_bindings_vendor_face", "bindings")
     op.drop_index("ix_bindings_unverified", "bindings")
     for column in ("person_key", "reaction", "run"):
         op.drop_column("situations", column)
+    op.drop_column("libraries", "retirement")
+    op.drop_column("libraries", "retired_at")
     op.drop_column("libraries", "retiring_at")
     op.drop_index("ix_changes_held", "changes")
     op.drop_column("changes", "approved_by")

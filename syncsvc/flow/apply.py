@@ -112,15 +112,16 @@ def _owe(
 ) -> dict[PersonId, tuple[Ring, ...]]:
     if not granted:
         return {}
-    receiving = tx.libraries.receiving()
     left = {one.known.id for one in granted if not one.wish.new and not one.wish.kept}
+    retiring = tx.libraries.retiring() if left else []  # nobody is wanted there: only who departs goes any sooner
+    receiving = sorted({*tx.libraries.receiving(), *retiring})
     told = tx.deliveries.ever_told(left)  # nobody else ever heard of somebody without a face
     free = _free(tx, receiving, now, room)
     wants = []
     for one in granted:
         verb = "replace" if one.added else "delete"
         for library in receiving:
-            if one.known.id not in left or library in told[one.known.id]:
+            if library in told[one.known.id] if one.known.id in left else library not in retiring:
                 rung = room is not None and _take_room(free, room, library, one.urgency)
                 wants.append(
                     Want(

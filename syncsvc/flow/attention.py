@@ -84,7 +84,7 @@ def retry(house: House, chosen: Chosen) -> int:
     """
     now, count = house.clock(), 0
     with house.store.reading() as tx:
-        libraries = tx.libraries.receiving()
+        libraries = sorted([*tx.libraries.receiving(), *tx.libraries.retiring()])
     for part, _ in _parts(_named(house, chosen, libraries), chosen, None):
         place: Place | None = None
         while True:

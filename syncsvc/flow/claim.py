@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -100,7 +100,7 @@ def _errands(tx: Transaction, shelf: Shelf, rows: Sequence[Claimed]) -> dict[int
     odd = [row.person for row in rows if row.noted]
     foreign = tx.situations.foreign(shelf.name, odd) if odd else {}
     lost = _lost(tx, [row.person for row in rows if row.lost and row.doubt and row.doubt.adds])
-    return {
+    errands = {
         row.id: Errand(
             delivery=row.id,
             person=people[row.person],
@@ -113,6 +113,14 @@ def _errands(tx: Transaction, shelf: Shelf, rows: Sequence[Claimed]) -> dict[int
         )
         for row in rows
     }
+    return errands | {row.id: _wants_nobody(errands[row.id]) for row in rows if row.retiring}
+
+
+def _wants_nobody(errand: Errand) -> Errand:
+    """The errand in a library that is being retired: none of the person's faces is wanted there, and an add of any of
+    them may be there whose answer was lost."""
+    person = errand.person
+    return replace(errand, person=replace(person, faces=()), lost=errand.lost + person.faces, sealed=None)
 
 
 def _lost(tx: Transaction, people: Sequence[PersonId]) -> dict[PersonId, tuple[Face, ...]]:

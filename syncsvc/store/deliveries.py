@@ -78,8 +78,8 @@ class Deliveries:
         if self._connection.dialect.name == "postgresql":  # elsewhere there is one writer at a time
             self._connection.execute(_HOLD, {"people": sorted(people)})
 
-    def want_everybody(self, library: LibraryName, *, rank: datetime, now: datetime) -> int:
-        """Owe every person with a face to a library that is not owed them yet; returns how many."""
+    def want_all(self, library: LibraryName, those: Sequence[PersonId], *, rank: datetime, now: datetime) -> int:
+        """Owe those of these locked people who have a face to a library that is not owed them yet; returns how many."""
         fresh = {"wanted_at": now, "verb": "replace", "rank": rank, "state": "due", "due_at": now}
         present = (
             select(
@@ -90,6 +90,7 @@ class Deliveries:
                 *(literal(value, _d[name].type) for name, value in fresh.items()),
             )
             .join(faces, faces.c.person_id == people.c.id)
+            .where(people.c.id.in_(list(those)))
             .group_by(people.c.id, people.c.revision)
         )
         columns = ["library", "person_id", "wanted", "wanted_faces", *fresh]

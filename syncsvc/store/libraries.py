@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, literal, or_, select, update
 
 from syncsvc.model.people import LibraryName
 from syncsvc.model.urgency import Urgency, rank
@@ -30,11 +30,18 @@ class LibraryState:
     failures: int
     open_until: datetime | None
     reconciled_at: datetime | None
+    retiring_at: datetime | None = None
+    retired_at: datetime | None = None
 
     @property
     def receives(self) -> bool:
         """Whether it is owed changes."""
         return self.configured and self.policy != "observe"
+
+    @property
+    def wants_nobody(self) -> bool:
+        """Whether it is retired, or about to be: whoever is in it is to be taken out."""
+        return self.retiring_at is not None
 
 
 class Libraries:
@@ -67,11 +74,15 @@ class Libraries:
 
     def receiving(self) -> list[LibraryName]:
         """The libraries that are owed changes, in the one order in which their deliveries are locked."""
-        mine = (libraries.c.configured == 1) & (libraries.c.policy != "observe")
-        return [
-            LibraryName(name)
-            for name in self._connection.scalars(select(libraries.c.name).where(mine).order_by(libraries.c.name))
-        ]
+        return self._names(libraries.c.policy != "observe", libraries.c.retiring_at.is_(None))
+
+    def retiring(self) -> list[LibraryName]:
+        """Those that are owed nothing but departures of people who were sent to them once, in the same order."""
+        return self._names(libraries.c.policy == "sync", libraries.c.retiring_at.is_not(None))
+
+    def _names(self, *conditions: ColumnElement[bool]) -> list[LibraryName]:
+        mine = select(libraries.c.name).where(libraries.c.configured == 1, *conditions).order_by(libraries.c.name)
+        return [LibraryName(name) for name in self._connection.scalars(mine)]
 
     def _owe_again(self, name: LibraryName, now: datetime) -> None:
         """Owe a library what became of its people while it was told nothing; a lease or a doubt outlives that."""
@@ -157,4 +168,6 @@ def _state(row: Row[Any]) -> LibraryState:
         failures=row.failures,
         open_until=row.open_until,
         reconciled_at=row.reconciled_at,
+        retiring_at=row.retiring_at,
+        retired_at=row.retired_at,
     )

@@ -102,6 +102,12 @@ class People:
             for person, row in ((person, taken[person]) for person in ids)
         }
 
+    def page(self, *, after: PersonId, limit: int) -> list[PersonId]:
+        """Up to `limit` people by their ids, those after `after`, whether or not they have a face; locked, so that
+        nobody departs between being looked at and being owed."""
+        mine = select(people.c.id).where(people.c.id > after).order_by(people.c.id).limit(limit)
+        return [PersonId(person) for person in self._connection.scalars(mine.with_for_update())]
+
     def get(self, person: PersonId) -> Known | None:
         row = self._connection.execute(select(people).where(people.c.id == person)).one_or_none()
         if row is None:

@@ -55,6 +55,7 @@ class Claimed:
     failures: int
     noted: int
     lost: int
+    retiring: bool = False  # the library: nobody is wanted there any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ def claimed(row: Row[Any]) -> Claimed:
         failures=row.failures,
         noted=row.noted,
         lost=row.lost,
+        retiring=row.retiring_at is not None,
     )
 
 

@@ -115,6 +115,7 @@ def _take() -> Any:
             _d.doubted_revision,
             _d.doubted_adds,
             _library().with_only_columns(libraries.c.failures).scalar_subquery().label("failures"),
+            _library().with_only_columns(libraries.c.retiring_at).scalar_subquery().label("retiring_at"),
             _noted().label("noted"),
             _lost().label("lost"),
         )

@@ -32,7 +32,10 @@ libraries = Table(
     Column("failures", Integer, nullable=False, server_default="0"),  # in a row, of the library and not of a person
     Column("open_until", Instant),  # the breaker: nothing is sent before this
     Column("reconciled_at", Instant),
+    Column("checking_until", Instant),  # somebody verifies single faces there: nobody else before this
     Column("retiring_at", Instant),  # since then nobody is wanted there any more, and nobody new is sent
+    Column("retired_at", Instant),  # when everybody had been taken out, as far as that could be verified
+    Column("retirement", Text),  # JSON: how far the retiring has come, or its undoing
 )
 
 deliveries = Table(
@@ -93,10 +96,13 @@ bindings = Table(
     Column("bound_at", Instant, nullable=False),
     Column("verified_at", Instant),
     Column("removed_at", Instant),
+    # Whose a listed face is. It holds all that comparing needs: a million listed faces are then a million steps in order.
+    Index("ix_bindings_vendor_face", "library", "vendor_face_id", "removed_at", "person_id"),
     Index(
         "ix_bindings_unverified",  # the order in which single faces are checked
         "library",
         "verified_at",
+        "bound_at",
         postgresql_where=text("removed_at IS NULL"),
         sqlite_where=text("removed_at IS NULL"),
     ),

@@ -39,6 +39,7 @@ listed = Table(
     Column("vendor_image_id", Text),
     Column("person_key", Text),
     Column("label", Text),
+    sqlite_with_rowid=False,  # the faces stand in the order of their ids, and are compared in it
 )
 
 removals = Table(
@@ -98,4 +99,15 @@ receipts = Table(
     Column("body", Text, nullable=False),  # canonical JSON: what is signed
     Column("hash", String(64), nullable=False),  # SHA-256 of the body
     Column("signature", Text, nullable=False),  # Ed25519 of the body, in base64
+    Column("public_key", String(44), nullable=False),  # of the key that signed it, in base64: keys may be replaced
+)
+
+unsigned_receipts = Table(
+    "unsigned_receipts",  # what was to be said while there was no key to sign it with
+    metadata,
+    Column("id", Number, primary_key=True, autoincrement=True),
+    Column("erasure_id", String(32)),
+    Column("library", String(40)),
+    Column("kind", String(10), nullable=False),
+    Column("facts", Text, nullable=False),  # JSON: the body, without what the chain adds to it
 )
