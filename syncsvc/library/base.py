@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from syncsvc.library.fitting import PhotoRule, fit
 from syncsvc.library.http import Door
 from syncsvc.model.errors import ErrandError, GoneError, RejectedError, UncertainError
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import Digest, Face, FaceId, Feature, Held, HeldFace, Listed, Person, PersonId, Photo
 from syncsvc.model.permits import NO_RATES, Account, Rate
 from syncsvc.model.plan import Add, Remove, Step, Swap, steps, unwanted
@@ -35,6 +36,8 @@ class Capabilities:
     labels            it keeps a label of ours with every face and shows it: a face that we made is known by it
     takes_features    a face may be given as numbers instead of a photo
     fetches_photos    photos are fetched by the vendor from a URL of ours
+    slips_by          what, taken out while a listing is read, may move another past the reader; None where the
+                      listing would show that it happened
     rates, rates_per  the documented limit, counted for all calls together or for each operation class;
                       `operation_rates` are the classes that differ
     concurrency       calls under way at once, None where no limit is wanted
@@ -47,6 +50,7 @@ class Capabilities:
     labels: bool = False
     takes_features: bool = False
     fetches_photos: bool = False
+    slips_by: Literal["face", "person"] | None = "face"
     rates: tuple[Rate, ...] = ()
     rates_per: Literal["account", "operation"] = "account"
     operation_rates: Mapping[str, tuple[Rate, ...]] = field(default_factory=lambda: NO_RATES)
@@ -67,12 +71,16 @@ class Removal:
 class Page:
     """Part of a listing. `cursor` fetches the next part, None is the end.
 
-    `partial` on the last page: the vendor shows no more, though there may be more.
+    The last page says how complete the whole listing is, and `why` it is not. `grew`: it is suspect for nothing but
+    that the vendor's total changed by so many faces (or people, see `Capabilities.slips_by`) while it was read;
+    whoever made that change may trust the listing all the same.
     """
 
     faces: tuple[Listed, ...]
     cursor: str | None = None
-    partial: bool = False
+    completeness: Completeness = Completeness.COMPLETE
+    why: str = ""
+    grew: int = 0
 
 
 O = TypeVar("O", bound=LibraryOptions)  # noqa: E741

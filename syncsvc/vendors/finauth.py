@@ -30,6 +30,7 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import face_label, person_key
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import Face, Feature, Held, Listed, Person, PersonId, Photo, VendorFaceId, vendor_ids
 from syncsvc.model.permits import Rate
 from syncsvc.model.report import Report, Seen
@@ -48,6 +49,9 @@ SIGN_SECONDS = 100  # how long a signature is good for; the App-Authentication s
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _TOKENS = re.compile(rf"[0-9a-f]{{32}}(?:,[0-9a-f]{{32}}){{0,{MAX_TOKENS - 1}}}")
 _MOVED = "moved"
+_SLIPPED = "faces were deleted while it was read, and others may have slipped past"
+_BEYOND = f"the vendor shows nothing beyond index {WINDOW + PAGE - 1:,}"
+NOBODYS = "0" * 32  # has the form of a token, which the vendor draws at random
 _SUFFIX = {"image/jpeg": "jpg", "image/png": "png", "image/bmp": "bmp"}
 
 _NO_LIBRARY = Fault(
@@ -104,6 +108,7 @@ class Library(FaceLibrary[Options]):
         photo=PhotoRule(frozenset(_SUFFIX), max_bytes=2_000_000, max_side=4096),
         bundle=200,
         labels=True,
+        slips_by=None,  # pages overlap by one face
         # A matter of contract, and not published: ten a second is our caution. Set `rate` to what your contract says.
         rates=(Rate(10),),
     )
@@ -202,7 +207,7 @@ class Library(FaceLibrary[Options]):
         """Oldest face first. The cursor is the index to start from and the token that stood there.
 
         Pages overlap by that one face: if another stands there now, something before it was deleted in the
-        meantime and a face may have slipped past us, so the walk goes on and ends as `partial`.
+        meantime and a face may have slipped past us, so the walk goes on and the listing is suspect.
         """
         index, _, expected = (cursor or "1:").partition(":")
         start = int(index)
@@ -210,19 +215,34 @@ class Library(FaceLibrary[Options]):
             faces, following = self._list(start)
         except RejectedError as error:
             if start > WINDOW and error.code == "BAD_ARGUMENTS":  # invited by `next`, turned away by the range
-                return Page((), partial=True)
+                return Page((), completeness=Completeness.PARTIAL, why=_BEYOND)
             raise
         moved = bool(expected) and (not faces or faces[0].vendor_face_id != expected)
         fresh = faces[1:] if expected and not moved else faces
         if not faces or (following is None and len(faces) < PAGE):
-            return Page(fresh, partial=moved)
+            if moved:
+                return Page(fresh, completeness=Completeness.SUSPECT, why=_SLIPPED)
+            return Page(fresh)
         resume = (following or start + len(faces)) - 1
         if following is None and resume > WINDOW:
-            return Page(fresh, partial=True)
+            return Page(fresh, completeness=Completeness.PARTIAL, why=_BEYOND)
         last: str = faces[-1].vendor_face_id
         if resume == start:  # one face, and `next` told all the same: go on without looking back
             resume, last = start + 1, ""
         return Page(fresh, f"{resume}:{_MOVED if moved else last}")
+
+    def count(self) -> int | None:
+        """`face_count`, the whole library's, of a delete that names only a face that cannot be there.
+
+        No call that reads tells it. Deleting an unknown token changes nothing and is answered like any other delete,
+        with FACE_NOT_IN_GROUP and the count (Delete_Face_from_Face_Library_api).
+        """
+
+        def read(response: httpx.Response) -> int:
+            return int(_body(response)["face_count"])
+
+        fields = {"group_id": self.options.group_id, "face_tokens": NOBODYS}
+        return self._call("delete", fields, read, changes=False)
 
     def ping(self) -> str:
         def read(response: httpx.Response) -> list[str]:
@@ -295,7 +315,7 @@ class Library(FaceLibrary[Options]):
             faces += page.faces
             cursor = page.cursor
             if cursor is None:
-                return faces, not page.partial
+                return faces, page.completeness is Completeness.COMPLETE
         return faces, False
 
     def _call(

@@ -35,6 +35,7 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import person_key
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import (
     Face,
     Feature,
@@ -128,6 +129,7 @@ class Library(FaceLibrary[Options]):
         native_replace=True,
         bundle=BUNDLE,
         takes_features=True,
+        slips_by="person",
         concurrency=2,  # an embedded device, of which no limit is documented
     )
 
@@ -222,7 +224,7 @@ class Library(FaceLibrary[Options]):
         """The cursor holds the next page's index, the people seen so far, and the total of the first page.
 
         Pages are counted off anew at every call, so where the total changed on the way somebody may have
-        slipped between two pages, and the walk ends as `partial`.
+        slipped between two pages, and the listing is suspect.
         """
         index, seen, expected = (int(part) for part in (cursor or "0:0:-1").split(":"))
         people, total = self._people(index, PAGE)
@@ -231,7 +233,13 @@ class Library(FaceLibrary[Options]):
         expected = total if index == 0 else expected
         if people and seen < total:
             return Page(faces, f"{index + 1}:{seen}:{expected}")
-        return Page(faces, partial=not seen == total == expected)
+        if seen != total:
+            why = f"{seen:,} people were shown and the box counts {total:,}"
+            return Page(faces, completeness=Completeness.SUSPECT, why=why)
+        if total != expected:
+            why = f"the box counted {expected:,} people at first and {total:,} at the end"
+            return Page(faces, completeness=Completeness.SUSPECT, why=why, grew=total - expected)
+        return Page(faces)
 
     def ping(self) -> str:
         _, total = self._people(0, 1)

@@ -11,6 +11,7 @@ from syncsvc.library.http import Door
 from syncsvc.library.loading import library_class
 from syncsvc.model.errors import ErrandError, LibraryError, UncertainError
 from syncsvc.model.keys import person_key
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import Face, FaceId, Held, Person, PersonId, Photo, Revision, vendor_ids
 from syncsvc.model.permits import Account, Unlimited
 from syncsvc.model.report import Doubt, Reading, after_look
@@ -37,7 +38,7 @@ class Ground:
     sees_foreign: ClassVar[bool] = True  # a removal or a look shows all faces of a person
     lists_person_keys: ClassVar[bool] = True
     lists_labels: ClassVar[bool] = True
-    listing_is_partial: ClassVar[bool] = False  # the vendor cannot show that there is no more
+    listing: ClassVar[Completeness] = Completeness.COMPLETE  # or partial: the vendor cannot show that there is no more
     listing_size: ClassVar[int] = 230  # faces that need several pages
 
     def options(self) -> Mapping[str, Any]:

@@ -12,6 +12,7 @@ from syncsvc.library.http import Door
 from syncsvc.library.loading import library_class
 from syncsvc.model.errors import ErrandError
 from syncsvc.model.keys import face_label
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import Listed
 from syncsvc.model.report import after_look
 from syncsvc.sandbox.base import Sandbox
@@ -36,7 +37,8 @@ class Listing(Ground):
         listed, pages = self.walk(library)
 
         assert len(pages) > 1
-        assert pages[-1].partial == self.listing_is_partial
+        assert pages[-1].completeness is self.listing
+        assert bool(pages[-1].why) == (self.listing is not Completeness.COMPLETE)
         assert Counter(one.vendor_face_id for one in listed) == Counter(list(sandbox.world.faces))
         for one in listed:
             there = sandbox.world.faces[one.vendor_face_id]
@@ -47,7 +49,8 @@ class Listing(Ground):
         listed, pages = self.walk(library)
 
         assert listed == []
-        assert pages[-1].partial == self.listing_is_partial
+        assert pages[-1].completeness is self.listing
+        assert bool(pages[-1].why) == (self.listing is not Completeness.COMPLETE)
 
     def test_our_own_faces_are_recognised_in_a_listing(self, library: FaceLibrary[Any], sandbox: Sandbox) -> None:
         people = [somebody(ALICE, 1, 2), somebody(CAROL, 3)]

@@ -17,6 +17,7 @@ from syncsvc.model.errors import (
     UnavailableError,
     UncertainError,
 )
+from syncsvc.model.listings import Completeness
 from syncsvc.model.permits import Account, Rate, Unlimited
 from syncsvc.model.report import Reading
 from syncsvc.model.situations import Situation
@@ -42,7 +43,7 @@ class Aliyun(Ground):
     removing = ("face/delete",)
     secrets = ("sandbox-secret",)
     lists_labels = False
-    listing_is_partial = True
+    listing = Completeness.PARTIAL
 
     def options(self) -> Mapping[str, Any]:
         return OPTIONS
@@ -194,8 +195,8 @@ class TestReadings(Aliyun):
         first = library.page(None)
         rest = library.page(first.cursor)
 
-        assert (first.cursor, first.partial) == ("1:5", False)
-        assert (rest.cursor, rest.partial) == (None, True)
+        assert first.cursor == "1:5"
+        assert (rest.cursor, rest.completeness) == (None, Completeness.PARTIAL)
         assert [one.vendor_face_id for one in (*first.faces, *rest.faces)] == list(sandbox.world.faces)
 
     def test_a_listing_that_cannot_go_on_says_so(self, library: FaceLibrary[Any], sandbox: Sandbox) -> None:

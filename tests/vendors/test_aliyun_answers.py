@@ -18,6 +18,7 @@ from syncsvc.model.errors import (
     UnavailableError,
     UncertainError,
 )
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import HeldFace, Listed, VendorFaceId
 from syncsvc.model.permits import Account, Unlimited
 from syncsvc.model.report import Reading
@@ -176,7 +177,7 @@ def test_somebody_who_left_during_a_listing_is_not_in_it() -> None:
 def test_a_group_that_is_not_there_yet_lists_nothing() -> None:
     page = told(lambda _: httpx.Response(200, json={"code": 404})).page(None)
 
-    assert (page.faces, page.cursor, page.partial) == ((), None, True)
+    assert (page.faces, page.cursor, page.completeness) == ((), None, Completeness.PARTIAL)
 
 
 def test_a_listing_with_an_inexact_id_is_no_listing() -> None:

@@ -24,6 +24,7 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import face_label, person_key
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import Held, HeldFace, Person, Photo, VendorFaceId, vendor_ids
 from syncsvc.model.permits import Account, Unlimited
 from syncsvc.model.report import Reading, after_look
@@ -292,7 +293,7 @@ class TestFinAuth(LibraryContract):
         pages = self.pages(library)
 
         assert [len(page.faces) for page in pages] == [1000, 999]
-        assert pages[-1].partial
+        assert pages[-1].completeness is Completeness.PARTIAL
 
     def test_where_the_next_index_is_told_and_taken_the_whole_library_is_seen(
         self, library: Library, sandbox: Sandbox
@@ -303,7 +304,7 @@ class TestFinAuth(LibraryContract):
         pages = self.pages(library)
 
         assert [one.vendor_face_id for page in pages for one in page.faces] == list(sandbox.world.faces)
-        assert not pages[-1].partial
+        assert pages[-1].completeness is Completeness.COMPLETE
 
     def test_where_the_next_index_is_told_and_refused_the_listing_is_partial(
         self, library: Library, sandbox: Sandbox
@@ -314,7 +315,7 @@ class TestFinAuth(LibraryContract):
         pages = self.pages(library)
 
         assert sum(len(page.faces) for page in pages) == 1999
-        assert pages[-1].partial
+        assert pages[-1].completeness is Completeness.PARTIAL
 
     @pytest.mark.parametrize("size", [999, 1000, 1001, 1998, 1999])
     def test_a_library_that_the_window_shows_whole_is_not_partial_and_nothing_comes_twice(
@@ -325,9 +326,10 @@ class TestFinAuth(LibraryContract):
         pages = self.pages(library)
 
         assert [one.vendor_face_id for page in pages for one in page.faces] == list(sandbox.world.faces)
-        assert pages[-1].partial == (size == 1999)  # a full last page may have a successor that nobody can see
+        # A full last page may have a successor that nobody can see.
+        assert (pages[-1].completeness is Completeness.PARTIAL) == (size == 1999)
 
-    def test_a_face_deleted_during_the_walk_makes_the_listing_partial(self, library: Library, sandbox: Sandbox) -> None:
+    def test_a_face_deleted_during_the_walk_makes_the_listing_suspect(self, library: Library, sandbox: Sandbox) -> None:
         self.crowd(sandbox, people=1500, each=1)
         first = library.page(None)
         sandbox.remove(first.faces[0].vendor_face_id)
@@ -335,7 +337,13 @@ class TestFinAuth(LibraryContract):
         second = library.page(first.cursor)
 
         assert second.cursor is None
-        assert second.partial
+        assert second.completeness is Completeness.SUSPECT
+
+    def test_the_count_is_the_librarys_and_nothing_is_deleted_for_it(self, library: Library, sandbox: Sandbox) -> None:
+        self.crowd(sandbox, people=3, each=2)
+
+        assert library.count() == 6
+        assert len(sandbox.world.faces) == 6
 
     # --- words ------------------------------------------------------------------------------------------------
 
@@ -487,7 +495,7 @@ def test_a_listing_that_always_tells_the_next_index_ends_all_the_same(size: int)
         pages.append(library.page(pages[-1].cursor))
 
     assert [one.vendor_face_id for page in pages for one in page.faces] == tokens
-    assert not pages[-1].partial
+    assert pages[-1].completeness is Completeness.COMPLETE
 
 
 @settings(deadline=None, derandomize=True, database=None)

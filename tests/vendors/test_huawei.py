@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from syncsvc.library.base import Page
 from syncsvc.model.errors import (
     CredentialsError,
     ErrandError,
@@ -18,6 +19,7 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import face_label, person_hash
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import HeldFace, VendorFaceId
 from syncsvc.model.report import Reading, after_look
 from syncsvc.sandbox.base import Limits
@@ -224,31 +226,45 @@ class TestRemoving(Desk):
 
 
 class TestListing(Desk):
-    def walk(self, library: Library, sandbox: Sandbox, *, leaving: str | None = None) -> tuple[int, bool]:
+    def walk(self, library: Library, sandbox: Sandbox, *, leaving: str | None = None) -> tuple[int, Page]:
         page, seen = library.page(None), 0
         while page.cursor is not None:
             seen += len(page.faces)
             if leaving:
                 sandbox.remove(leaving)
             page = library.page(page.cursor)
-        return seen + len(page.faces), page.partial
+        return seen + len(page.faces), page
 
-    @pytest.mark.parametrize(("there", "shown", "partial"), [(10_000, 10_000, False), (10_001, 10_000, True)])
+    @pytest.mark.parametrize(
+        ("there", "shown", "why"),
+        [(10_000, 10_000, ""), (10_001, 10_000, "the vendor shows the first 10,000 of 10,001 faces")],
+    )
     def test_beyond_the_vendors_window_a_listing_is_partial(
-        self, library: Library, sandbox: Sandbox, there: int, shown: int, *, partial: bool
+        self, library: Library, sandbox: Sandbox, there: int, shown: int, why: str
     ) -> None:
         for number in range(there):
             sandbox.plant(f"p-{number}")
 
-        assert self.walk(library, sandbox) == (shown, partial)
+        seen, last = self.walk(library, sandbox)
+
+        assert (seen, last.why) == (shown, why)
+        assert last.completeness is (Completeness.PARTIAL if why else Completeness.COMPLETE)
         assert library.count() == there
 
-    def test_a_face_that_leaves_in_mid_listing_makes_it_partial(self, library: Library, sandbox: Sandbox) -> None:
+    def test_a_face_that_leaves_in_mid_listing_makes_it_suspect(self, library: Library, sandbox: Sandbox) -> None:
         first, *_ = [sandbox.plant(f"p-{number}") for number in range(1_500)]
 
-        seen, partial = self.walk(library, sandbox, leaving=first.vendor_face_id)
+        seen, last = self.walk(library, sandbox, leaving=first.vendor_face_id)
 
-        assert (seen, partial) == (1_499, True)
+        assert (seen, last.completeness, last.grew) == (1_499, Completeness.SUSPECT, -1)
+
+    def test_a_count_that_does_not_fit_makes_it_suspect(self, library: Library, sandbox: Sandbox) -> None:
+        sandbox.plant("somebody")
+        sandbox.misbehave(count_off=1)
+
+        seen, last = self.walk(library, sandbox)
+
+        assert (seen, last.completeness, last.grew) == (1, Completeness.SUSPECT, 0)
 
     def test_a_ping_says_what_to_do_about_a_field_that_is_not_declared(
         self, door: Any, sandbox: Any, shelf: Any

@@ -15,6 +15,7 @@ from syncsvc.model.errors import (
     UnavailableError,
     UncertainError,
 )
+from syncsvc.model.listings import Completeness
 from syncsvc.model.people import Face, FaceId, Feature, Photo, vendor_ids
 from syncsvc.model.report import Reading
 from syncsvc.model.situations import Situation
@@ -251,7 +252,7 @@ class TestSophonsOwn(Ground):
         with pytest.raises(RejectedError, match="the box is full"):
             library.replace(somebody(BOB, 2), ())
 
-    def test_people_who_come_and_go_during_a_listing_make_it_partial(
+    def test_people_who_come_and_go_during_a_listing_make_it_suspect(
         self, library: FaceLibrary[Any], sandbox: Sandbox
     ) -> None:
         for number in range(150):
@@ -263,7 +264,7 @@ class TestSophonsOwn(Ground):
         last = library.page(first.cursor)
 
         assert last.cursor is None
-        assert last.partial
+        assert (last.completeness, last.grew) == (Completeness.SUSPECT, -1)
 
     def test_a_face_refused_as_a_persons_last_is_reported_and_kept(
         self, library: FaceLibrary[Any], sandbox: Sandbox
