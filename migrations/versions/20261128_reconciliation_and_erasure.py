@@ -26,6 +26,7 @@ def _index(name: str, table: str, columns: list[str], where: str | None = None) 
 
 def _columns() -> None:
     op.add_column("people", sa.Column("expires_at", INSTANT, nullable=True))
+    op.add_column("people", sa.Column("leaving_at", INSTANT, nullable=True))
     _index("ix_people_expires_at", "people", ["expires_at"], "expires_at IS NOT NULL")
     op.add_column("changes", sa.Column("approved_by", sa.Text(), nullable=True))
     _index("ix_changes_held", "changes", ["received_at"], "effect = 'held'")
@@ -99,12 +100,15 @@ def _erasures() -> None:
         sa.Column("due_at", INSTANT, nullable=False),
         sa.Column("second_look_at", INSTANT, nullable=True),
         sa.Column("warned_at", INSTANT, nullable=True),
+        sa.Column("overdue_at", INSTANT, nullable=True),
+        sa.Column("check_at", INSTANT, nullable=True),
         sa.Column("verified_at", INSTANT, nullable=True),
         sa.Column("finished_at", INSTANT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_erasures")),
     )
     _index("ix_erasures_person_id", "erasures", ["person_id"])
     _index("ix_erasures_pseudonym", "erasures", ["pseudonym"])
+    _index("ix_erasures_check_at", "erasures", ["check_at"])
     _index("ix_erasures_unfinished", "erasures", ["due_at"], "state <> 'confirmed'")
     _index("ix_erasures_opened_at", "erasures", ["opened_at", "id"])
     op.create_table(
@@ -169,7 +173,9 @@ def downgrade() -> None:
     op.drop_column("libraries", "retirement")
     op.drop_column("libraries", "retired_at")
     op.drop_column("libraries", "retiring_at")
+    op.drop_column("libraries", "checking_until")
     op.drop_index("ix_changes_held", "changes")
     op.drop_column("changes", "approved_by")
     op.drop_index("ix_people_expires_at", "people")
+    op.drop_column("people", "leaving_at")
     op.drop_column("people", "expires_at")

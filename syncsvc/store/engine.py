@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,18 +13,28 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NotSupportedError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from syncsvc.model.erasures import Erasing
 from syncsvc.model.errors import SyncsvcError
+from syncsvc.store.adoption import Adoption
 from syncsvc.store.attempts import Attempts
 from syncsvc.store.attention import Attention
 from syncsvc.store.bindings import Bindings
 from syncsvc.store.callbacks import Callbacks
 from syncsvc.store.census import Census
 from syncsvc.store.changes import Changes
+from syncsvc.store.checks import Checks
+from syncsvc.store.comparing import Comparing
 from syncsvc.store.deliveries import Deliveries
+from syncsvc.store.erased import Erased
+from syncsvc.store.erasures import Erasures
 from syncsvc.store.invalidations import Invalidations
 from syncsvc.store.libraries import Libraries
+from syncsvc.store.listings import Listings
+from syncsvc.store.migrating import Migrating
 from syncsvc.store.people import People
 from syncsvc.store.photos import Photos
+from syncsvc.store.pseudonyms import OwnKeys, Pseudonyms
+from syncsvc.store.receipts import Receipts
 from syncsvc.store.removals import Removing
 from syncsvc.store.roster_people import RosterPeople
 from syncsvc.store.rosters import Rosters
@@ -43,17 +54,40 @@ class DatabaseUnavailableError(SyncsvcError):
     """The database cannot be reached or gave up; nothing was written."""
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one process knows of a database besides the database itself; shared by all its transactions.
+
+    `watching`: there are callbacks. `erasing`: by when the departed must be gone. `own_keys`: the database's own
+    keys, once they were read.
+    """
+
+    watching: bool = False
+    erasing: Erasing = field(default_factory=Erasing)
+    own_keys: OwnKeys = field(default_factory=dict, repr=False)
+
+
 class Transaction:
     """One transaction, as one object per table."""
 
-    def __init__(self, connection: Connection, vault: Vault, *, watching: bool = False) -> None:
+    def __init__(self, connection: Connection, vault: Vault, terms: Terms) -> None:
         self._connection = connection
         self._vault = vault
-        self._watching = watching
+        self._terms = terms
+        self._afterwards: list[Callable[[], object]] = []
+
+    def afterwards(self, act: Callable[[], object]) -> None:
+        """Do this when the transaction has committed, and never if it has not; it must not fail."""
+        self._afterwards.append(act)
+
+    def committed(self) -> None:
+        """Do what was put off until now."""
+        for act in self._afterwards:
+            act()
 
     @cached_property
     def people(self) -> People:
-        return People(self._connection, self._vault)
+        return People(self._connection, self._vault, self.pseudonyms)
 
     @cached_property
     def versions(self) -> VersionCounts:
@@ -69,7 +103,7 @@ class Transaction:
 
     @cached_property
     def watches(self) -> Watches:
-        return Watches(self._connection, kept=self._watching)
+        return Watches(self._connection, kept=self._terms.watching)
 
     @cached_property
     def callbacks(self) -> Callbacks:
@@ -100,8 +134,20 @@ class Transaction:
         return Bindings(self._connection)
 
     @cached_property
+    def adoption(self) -> Adoption:
+        return Adoption(self._connection)
+
+    @cached_property
+    def checks(self) -> Checks:
+        return Checks(self._connection)
+
+    @cached_property
     def attempts(self) -> Attempts:
         return Attempts(self._connection)
+
+    @cached_property
+    def migrating(self) -> Migrating:
+        return Migrating(self._connection)
 
     @cached_property
     def rosters(self) -> Rosters:
@@ -120,6 +166,30 @@ class Transaction:
         return Situations(self._connection)
 
     @cached_property
+    def pseudonyms(self) -> Pseudonyms:
+        return Pseudonyms(self._connection, self._vault, self._terms.own_keys, self.afterwards)
+
+    @cached_property
+    def erasures(self) -> Erasures:
+        return Erasures(self._connection, self.pseudonyms, self._terms.erasing)
+
+    @cached_property
+    def erased(self) -> Erased:
+        return Erased(self._connection)
+
+    @cached_property
+    def receipts(self) -> Receipts:
+        return Receipts(self._connection)
+
+    @cached_property
+    def comparing(self) -> Comparing:
+        return Comparing(self._connection)
+
+    @cached_property
+    def listings(self) -> Listings:
+        return Listings(self._connection)
+
+    @cached_property
     def scim_users(self) -> ScimUsers:
         return ScimUsers(self._connection, self._vault)
 
@@ -127,13 +197,14 @@ class Transaction:
 class Store:
     """The database behind everything; safe to share between threads, not across a fork.
 
-    `watching`: there are callbacks, so it is kept of which changes somebody is to be told what became.
+    `watching`: there are callbacks, so it is kept of which changes somebody is to be told what became. `erasing`:
+    by when a departed person's faces must be verified absent.
     """
 
-    def __init__(self, url: str, vault: Vault, *, watching: bool = False) -> None:
+    def __init__(self, url: str, vault: Vault, *, watching: bool = False, erasing: Erasing | None = None) -> None:
         self.url = url
         self._vault = vault
-        self._watching = watching
+        self._terms = Terms(watching, erasing or Erasing())
         self.engine = _open(url)
         # SQLite has one writer; waiting in a queue of our own is fair, waiting in its busy handler is not.
         self._writers: Any = threading.Lock() if self.engine.dialect.name == "sqlite" else nullcontext()
@@ -146,13 +217,15 @@ class Store:
         it failed during the commit: so a block must be safe to repeat.
         """
         with unavailable(self.engine), self._writers, self.engine.begin() as connection:
-            yield Transaction(connection, self._vault, watching=self._watching)
+            tx = Transaction(connection, self._vault, self._terms)
+            yield tx
+        tx.committed()
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         """A transaction that only reads; it never waits for a writer."""
         with unavailable(self.engine), self.engine.connect() as connection:
-            yield Transaction(connection.execution_options(syncsvc_reading=True), self._vault, watching=self._watching)
+            yield Transaction(connection.execution_options(syncsvc_reading=True), self._vault, self._terms)
 
     def patiently(self, write: Callable[[Transaction], T], *, tries: int = 6, first_wait: float = 0.2) -> T:
         """Run `write` in a transaction that must not be given up lightly.
