@@ -13,7 +13,15 @@ from syncsvc.store.tables.door import (
     watches,
 )
 from syncsvc.store.tables.ground import Instant, metadata
-from syncsvc.store.tables.night import erasure_libraries, erasures, listed, listings, receipts, removals
+from syncsvc.store.tables.night import (
+    erasure_libraries,
+    erasures,
+    listed,
+    listings,
+    receipts,
+    removals,
+    unsigned_receipts,
+)
 from syncsvc.store.tables.people import faces, lost_faces, own_keys, people, photos, versions
 
 __all__ = [
@@ -43,6 +51,7 @@ __all__ = [
     "rosters",
     "scim_users",
     "situations",
+    "unsigned_receipts",
     "versions",
     "watches",
 ]

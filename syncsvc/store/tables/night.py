@@ -65,6 +65,8 @@ erasures = Table(
     Column("due_at", Instant, nullable=False),
     Column("second_look_at", Instant),
     Column("warned_at", Instant),  # that it may come too late
+    Column("overdue_at", Instant),  # when it was said that it came too late
+    Column("check_at", Instant, index=True),  # when there is something to do for the whole of it; none: never
     Column("verified_at", Instant),
     Column("finished_at", Instant),
     Index("ix_erasures_unfinished", "due_at", postgresql_where=text(UNFINISHED), sqlite_where=text(UNFINISHED)),

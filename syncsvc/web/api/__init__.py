@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Depends
 
-from syncsvc.web.api import attention, changes, faces, libraries, people
+from syncsvc.web.api import attention, changes, erasures, faces, libraries, people, removals
 from syncsvc.web.api.parameters import unstored
 
 router = APIRouter(prefix="/v1", dependencies=[Depends(unstored)])
-for _part in (people, faces, changes, libraries, attention):
+for _part in (people, faces, changes, libraries, attention, erasures, removals):
     router.include_router(_part.router)
 
 __all__ = ["router"]
