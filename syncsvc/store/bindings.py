@@ -72,7 +72,7 @@ class Bindings:
         """What a library is known to hold for each of these people; nobody is missing from the answer."""
         found: dict[PersonId, list[HeldFace]] = {person: [] for person in people}
         for row in self._connection.execute(_HELD, {"lib": library, "people": list(people)}):
-            found[PersonId(row.person_id)].append(_held(row))
+            found[PersonId(row.person_id)].append(held_face(row))
         return {person: tuple(mine) for person, mine in found.items()}
 
     def settle(self, became: Sequence[Became], now: datetime) -> None:
@@ -119,11 +119,11 @@ class Bindings:
         )
         found: dict[LibraryName, list[tuple[HeldFace, datetime | None]]] = {}
         for row in rows:
-            found.setdefault(LibraryName(row.library), []).append((_held(row), row.verified_at))
+            found.setdefault(LibraryName(row.library), []).append((held_face(row), row.verified_at))
         return found
 
 
-def _held(row: Row[Any]) -> HeldFace:
+def held_face(row: Row[Any]) -> HeldFace:
     return HeldFace(
         VendorFaceId(row.vendor_face_id),
         VendorImageId(row.vendor_image_id) if row.vendor_image_id else None,
