@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.refresh import Fetch
+from syncsvc.flow.signing import Signer
 from syncsvc.intake.callbacks import Address, Courier
 from syncsvc.intake.dialects import Dialect, DialectOptions, Photos, dialect_class, dialect_names
 from syncsvc.intake.fetching import PhotoFetcher
@@ -25,6 +26,7 @@ from syncsvc.model.guard import Limits
 from syncsvc.model.listings import Caretaking
 from syncsvc.model.people import LibraryName
 from syncsvc.model.permits import Account, Limiter
+from syncsvc.model.retention import Rule
 from syncsvc.observe.metrics import Metrics
 from syncsvc.settings import LibrarySettings, Settings, WebhookSettings, own_options
 from syncsvc.store import Store
@@ -74,10 +76,21 @@ def open_service(settings: Settings) -> Service:
     limiter = RedisLimiter(connect(settings.redis_url))
     shelves = _shelves(settings, limiter, links)
     callbacks = frozenset(one.name for one in settings.callbacks)
-    store = Store(settings.database_url, vault, watching=bool(callbacks))
+    store = Store(settings.database_url, vault, watching=bool(callbacks), erasing=erasing(settings))
     return Service(
         settings=settings,
-        house=House(store, shelves, limiter, now, callbacks, limits(settings), caretaking(settings), erasing(settings)),
+        house=House(
+            store,
+            shelves,
+            limiter,
+            now,
+            callbacks,
+            limits=limits(settings),
+            caretaking=caretaking(settings),
+            erasing=erasing(settings),
+            signer=signer(settings),
+            retention=retention(settings),
+        ),
         links=links,
         metrics=Metrics(settings.state_dir / "metrics"),
         photos=PhotoFetcher(settings.intake.photo_hosts),
@@ -90,6 +103,18 @@ def limits(settings: Settings) -> Limits:
     """The removal guard's."""
     guard = settings.reconcile
     return Limits(guard.max_removals, guard.max_removals_share, guard.min_removals)
+
+
+def retention(settings: Settings) -> dict[str, Rule]:
+    """What each source's people stay for."""
+    return {
+        one.source: Rule(_days(one.after_contract_end_days), _days(one.after_departure_days))
+        for one in settings.retention
+    }
+
+
+def _days(count: int | None) -> timedelta | None:
+    return None if count is None else timedelta(days=count)
 
 
 def caretaking(settings: Settings) -> Caretaking:
@@ -109,6 +134,12 @@ def erasing(settings: Settings) -> Erasing:
         second_look=timedelta(hours=chosen.second_look_hours),
         forget_after=timedelta(days=chosen.forget_after_days),
     )
+
+
+def signer(settings: Settings) -> Signer | None:
+    """None without a `receipt_key`."""
+    key = settings.service.receipt_key
+    return None if key is None else Signer(key.get_secret_value())
 
 
 def check_sections(settings: Settings) -> None:

@@ -52,9 +52,11 @@ def list_attention(
     if as_json:
         print_json(page.items)
         return
+    if page.departures_held:
+        say(f"departures held back: {page.departures_held:,}; `syncsvc removals list` shows them")
     rows = [(one.library, one.person, one.state, one.reason, one.detail, one.face, one.since) for one in page.items]
     if not rows:
-        say("nothing needs anybody")
+        say("nothing else needs anybody" if page.departures_held else "nothing needs anybody")
         return
     console().print(table(("library", "person", "state", "reason", "detail", "face", "since"), rows))
     if page.next:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from syncsvc.cli import attention, callbacks, check, demo, libraries, people, processes, roster, tools, up
+from syncsvc.cli import attention, callbacks, check, demo, erasures, libraries, migration, people, processes, removals, roster, tools, up
 from syncsvc.cli.desk import Desk
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.observe import logs
@@ -39,9 +39,11 @@ app.add_typer(tools.db, name="db")
 app.add_typer(roster.roster, name="roster")
 app.add_typer(people.person, name="person")
 app.add_typer(people.face, name="face")
-app.add_typer(libraries.library, name="library")
+app.add_typer(migration.library, name="library")  # with what `libraries` gives it
 app.add_typer(attention.attention, name="attention")
 app.add_typer(callbacks.callback, name="callback")
+app.add_typer(erasures.erasure, name="erasure")
+app.add_typer(removals.removals, name="removals")
 
 _desk = Desk(None)
 

@@ -36,7 +36,8 @@ def show(context: typer.Context, person_id: Id, *, as_json: Json = False) -> Non
         return
     faces = ", ".join(one.id for one in view.faces) or "none"
     left = f", departed {view.departed_at:%Y-%m-%d %H:%M} UTC" if view.departed_at else ""
-    say(f"{view.id}: revision {view.revision}, faces: {faces}{left}")
+    until = f", stays until {view.expires_at:%Y-%m-%d %H:%M} UTC" if view.expires_at else ""
+    say(f"{view.id}: revision {view.revision}, faces: {faces}{left}{until}")
     rows = [
         (
             one.name,
@@ -141,7 +142,8 @@ def _view(here: Desk, person: PersonId) -> "PersonView":
 def _record(here: Desk, change: Change, *, as_json: bool, is_new: bool = False) -> None:
     from syncsvc.flow.record import record  # noqa: PLC0415
 
-    recorded: Recorded = record(here.house, Told("cli", uuid.uuid4().hex, change))
+    # Whoever does this by hand was asked, and answers for it.
+    recorded: Recorded = record(here.house, Told("cli", uuid.uuid4().hex, change, approved_by="cli"))
     _send(here, recorded.rings)
     if as_json:
         print_json({"change": recorded.change, "effect": recorded.effect, "revision": recorded.revision})

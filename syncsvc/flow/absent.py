@@ -12,6 +12,7 @@ from syncsvc.model.changes import Departed, Told
 from syncsvc.model.errors import UnsafePlanError
 from syncsvc.model.guard import Limits, Removals, judge
 from syncsvc.model.people import LibraryName, PersonId
+from syncsvc.model.retention import ROSTER
 from syncsvc.model.rosters import Counts
 from syncsvc.store import Store, Transaction
 from syncsvc.store.rosters import Import
@@ -82,8 +83,9 @@ class Leaving:
 
         def write(tx: Transaction) -> tuple[list[PersonId], Counts]:
             gone = self._absent(tx, after, limit)
-            told = [Told(told_by(held.source), f"{held.run}/{person}", Departed(person)) for person in gone]
-            write_all(tx, told, self.house.clock(), room=None)
+            source = told_by(held.source)  # who also answers for it: the guard was asked about all of them together
+            told = [Told(source, f"{held.run}/{person}", Departed(person), approved_by=source) for person in gone]
+            write_all(tx, told, self.house.clock(), room=None, terms=self.house.terms)
             tx.roster_people.forget(held.source, gone)
             further = replace(counts, departed=counts.departed + len(gone))
             self.reach(tx, further)
@@ -133,4 +135,4 @@ def check(tx: Transaction, plan: Plan, absence: Absence, now: datetime) -> None:
 
 def told_by(source: str) -> str:
     """Who tells a roster's changes; no webhook's name holds a slash."""
-    return f"roster/{source}"
+    return f"{ROSTER}{source}"

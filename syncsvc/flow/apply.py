@@ -70,11 +70,15 @@ def apply(
     _write_faces(tx, granted, now)
     rings = _owe(tx, [one for one in granted if one.owes], now, room)
     _forget_pictures(tx, granted)
+    # Whoever is told to depart again, without having come back, departs once.
+    gone = [one for one in granted if one.wish.departed and one.known.departed_at is None]
+    tx.erasures.open({one.known.id: one.revision for one in gone}, now)
     return rings
 
 
 def _amended(one: Granted) -> Amended:
-    return Amended(one.known, one.revision, departed=one.wish.departed, name=one.wish.name)
+    wish = one.wish
+    return Amended(one.known, one.revision, departed=wish.departed, name=wish.name, until=wish.until)
 
 
 def _write_faces(tx: Transaction, granted: Sequence[Granted], now: datetime) -> None:

@@ -53,10 +53,12 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`next` is None on the last page."""
+    """`next` is None on the last page. `departures_held`: so many people's departures wait for an operator, whatever
+    was asked for; see `flow.approvals`."""
 
     items: tuple[NeedsAttention, ...]
     next: Mark | None
+    departures_held: int
 
 
 def needing_attention(house: House, chosen: Chosen, *, after: Mark | None = None, limit: int) -> Page:
@@ -71,8 +73,9 @@ def needing_attention(house: House, chosen: Chosen, *, after: Mark | None = None
             found += tx.attention.read(part, after=place, limit=limit + 1 - len(found))
             if len(found) > limit:
                 break
+        held = tx.changes.count_held()
     page = found[:limit]
-    return Page(tuple(_shown(one) for one in page), _mark(page[-1]) if len(found) > limit else None)
+    return Page(tuple(_shown(one) for one in page), _mark(page[-1]) if len(found) > limit else None, held)
 
 
 def retry(house: House, chosen: Chosen) -> int:

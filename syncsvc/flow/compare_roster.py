@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from syncsvc.model.changes import Upserted
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import Digest, FaceId, PersonId, Photo
+from syncsvc.model.retention import Rule
 from syncsvc.model.rosters import BadLine, Counts, Entry
 from syncsvc.store import Store
 from syncsvc.store.roster_people import Standing
@@ -36,17 +38,21 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """How a batch's people stand, and what their faces were made from."""
+    """How a batch's people stand, and what their faces were made from; how long the roster's people stay by `rule`,
+    and when that was asked."""
 
     standing: Mapping[PersonId, Standing]
     origins: Mapping[PersonId, Mapping[FaceId, Digest]]
+    rule: Rule
+    now: datetime
 
 
-def known(store: Store, entries: Sequence[Entry]) -> Known:
+def known(store: Store, entries: Sequence[Entry], rule: Rule, now: datetime) -> Known:
     people = [entry.person for entry in entries if entry.person is not None]
     with_faces = [entry.person for entry in entries if entry.person is not None and entry.faces is not None]
     with store.reading() as tx:
-        return Known(tx.roster_people.standing(people), tx.people.origins(with_faces) if with_faces else {})
+        origins = tx.people.origins(with_faces) if with_faces else {}
+        return Known(tx.roster_people.standing(people), origins, rule, now)
 
 
 def verdict(entry: Entry, known: Known) -> Verdict:
@@ -55,10 +61,15 @@ def verdict(entry: Entry, known: Known) -> Verdict:
     if entry.bad or person is None:
         return Verdict(entry, "skipped", bad=entry.bad)
     stands = known.standing.get(person)
-    if stands is not None and stands.here and _same_faces(entry, stands, known.origins.get(person, {})):
-        if entry.name is None or entry.name == stands.name:
+    until = known.rule.expiry(entry.until)
+    here = stands is not None and stands.here
+    if not here and until is not None and until.moment is not None and until.moment <= known.now:
+        return Verdict(entry, "unchanged")  # their time is over: the file may name them for years
+    if stands is not None and here and _same_faces(entry, stands, known.origins.get(person, {})):
+        same_end = until is None or until.moment == stands.expires_at
+        if same_end and (entry.name is None or entry.name == stands.name):
             return Verdict(entry, "unchanged")
-        return Verdict(entry, "changed", Upserted(person, None, entry.name))
+        return Verdict(entry, "changed", Upserted(person, None, entry.name, entry.until))
     opened = entry.opened()
     if isinstance(opened, tuple):
         return Verdict(entry, "skipped", bad=opened)

@@ -19,6 +19,10 @@ Fate = Literal["waiting", "pending", "attention", "converged", "superseded", "no
 _REMOVALS = ("person.departed", "face.deleted")
 _STUCK = ("refused", "exhausted", "halted")
 _SUPERSEDED = "a newer change of this person took its place before this library was asked"
+_HELD = (
+    "it waits for an operator's approval: more people would leave a library within 24 hours than may; "
+    "`syncsvc removals list` shows them"
+)
 _KEPT = "faces that are no longer wanted stay in this library (policy upsert-only)"
 
 
@@ -45,10 +49,11 @@ class ChangeView:
     """One change and what every library made of it.
 
     `effect`: applied, unchanged (it said what we knew), old_news (overtaken before it came); waiting for
-    `effective_at`, or cancelled before that; fetching, until the HR system was asked. `state` is all libraries in a
-    word:
+    `effective_at`, or cancelled before that; fetching, until the HR system was asked; held, a departure that waits
+    for an operator. `detail` says in plain words what it waits for, where somebody must act. `state` is all libraries
+    in a word:
 
-    waiting        for its moment, or for the HR system's answer
+    waiting        for its moment, for the HR system's answer, or for an operator's approval
     pending        some library is still to be asked
     attention      a library refused it, or was given up, or is halted: somebody must act
     converged      every library agrees with it, or with a newer one
@@ -67,6 +72,7 @@ class ChangeView:
     revision: Revision | None
     state: Fate
     libraries: tuple[ChangeInLibrary, ...]
+    detail: str | None = None
 
 
 def change_view(house: House, change: str) -> ChangeView:
@@ -102,6 +108,7 @@ def _view(entry: Entry, owed: Sequence[Delivery], libraries: Mapping[LibraryName
         revision=entry.revision,
         state=_fate(entry.effect, [one.state for one in there]),
         libraries=there,
+        detail=_HELD if entry.effect == "held" else None,
     )
 
 
@@ -122,7 +129,7 @@ def _in_library(entry: Entry, revision: Revision, owed: Delivery, library: Libra
 
 
 def _fate(effect: str, states: Sequence[str]) -> Fate:
-    if effect in {"waiting", "fetching"}:
+    if effect in {"waiting", "fetching", "held"}:
         return "waiting"
     if effect in {"old_news", "cancelled"}:
         return "superseded"

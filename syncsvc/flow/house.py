@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from syncsvc.flow.holder import this_process
+from syncsvc.flow.signing import Signer
 from syncsvc.flow.together import Together
 from syncsvc.library.base import FaceLibrary
 from syncsvc.model.erasures import Erasing
@@ -15,6 +16,7 @@ from syncsvc.model.guard import Limits
 from syncsvc.model.listings import Caretaking
 from syncsvc.model.people import LibraryName
 from syncsvc.model.permits import Limiter
+from syncsvc.model.retention import Rule, Terms
 from syncsvc.model.situations import SAFE, Reactions
 from syncsvc.store import Store
 
@@ -53,10 +55,17 @@ class House:
     limits: Limits | None = None
     caretaking: Caretaking = field(default_factory=Caretaking)
     erasing: Erasing = field(default_factory=Erasing)
+    signer: Signer | None = None  # None: receipts wait for a key
+    retention: Mapping[str, Rule] = field(default_factory=dict)  # by source
     holder: str = field(default_factory=this_process)
     recording: Together[Any, Any] = field(default_factory=partial(Together, clerks=2))
     claims: Together[Any, Any] = field(default_factory=Together)
     settling: Together[Any, Any] = field(default_factory=Together)
+
+    @property
+    def terms(self) -> Terms:
+        """On which people leave."""
+        return Terms(self.limits, self.retention)
 
     def shelf(self, name: LibraryName) -> Shelf:
         """Raises NotFoundError for a library that is not configured."""

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Protocol
 
+from syncsvc.flow import burst
 from syncsvc.flow.absent import Absence, Leaving, told_by
 from syncsvc.flow.compare_roster import Verdict, count, known, verdict, without_repeats
 from syncsvc.flow.holder import is_dead
@@ -18,6 +19,7 @@ from syncsvc.model.errors import InputError, UnsafePlanError
 from syncsvc.model.people import FaceId, PersonId, Photo
 from syncsvc.model.rosters import BadLine, Counts, Entry, Place, RosterFile
 from syncsvc.store import Transaction
+from syncsvc.store.changes import Entry as Pending
 from syncsvc.store.engine import DatabaseUnavailableError
 from syncsvc.store.rosters import Import
 
@@ -136,7 +138,8 @@ class _Importing:
 
     def record(self, batch: Sequence[Entry]) -> None:
         """Compare a batch with what we know, and write down what is new. Photos are read before, not meanwhile."""
-        known_ = known(self.house.store, batch)
+        rule = self.house.terms.rule(told_by(self.held.source))
+        known_ = known(self.house.store, batch, rule, self.house.clock())
         pending: list[Verdict] = []
         size = 0
         for entry in batch:
@@ -187,7 +190,7 @@ class _Importing:
             for one in taken
             if one.change is not None
         ]
-        effects = iter(write_all(tx, told, self.house.clock(), room=None) if told else ())
+        effects = iter(write_all(tx, told, self.house.clock(), room=None, terms=self.house.terms) if told else ())
         for one in taken:
             same = one.change is not None and next(effects).effect == "unchanged"
             count(counts, "unchanged" if same else one.kind, one.bad)
@@ -198,15 +201,31 @@ class _Importing:
         return counts
 
     def _without_gone(self, tx: Transaction, verdicts: Sequence[Verdict]) -> list[Verdict]:
-        """Nobody comes back who departed after the import began: that is newer than the file."""
-        told = [one.change.person for one in verdicts if one.change is not None and one.kind != "new"]
-        known_ = tx.people.lock_all(told, self.house.clock()) if told else {}
-        gone = {
-            person
-            for person, one in known_.items()
-            if one.departed_at is not None and one.departed_at > self.held.started_at
-        }
+        """Nobody comes back who departed after the import began: that is newer than the file. So it is with departures
+        that are held back; older ones are off, as the file says that the person is there."""
+        now, began = self.house.clock(), self.held.started_at
+        told = {one.change.person for one in verdicts if one.change is not None and one.kind != "new"}
+        leaving = self._leaving(tx, verdicts, now)
+        known_ = tx.people.lock_all(told | leaving.keys(), now) if told or leaving else {}
+        gone = {person for person, one in known_.items() if one.departed_at is not None and one.departed_at > began}
+        gone |= {person for person, theirs in leaving.items() if any(one.received_at > began for one in theirs)}
+        off = {person: theirs for person, theirs in leaving.items() if person not in gone | told}
+        tx.changes.cancel(ids := [one.id for theirs in off.values() for one in theirs])
+        tx.people.set_leaving(off, None)
+        tx.watches.watch(ids, now)
         return [Verdict(one.entry, "unchanged") if one.entry.person in gone else one for one in verdicts]
+
+    def _leaving(self, tx: Transaction, verdicts: Sequence[Verdict], now: datetime) -> dict[PersonId, list[Pending]]:
+        """Departures, of those whom the file names, that would have happened had nobody held them back."""
+        terms = self.house.terms
+        if not terms.rule(told_by(self.held.source)).after_departure and not tx.changes.any_held():
+            return {}
+        named = {one.entry.person for one in verdicts if one.entry.person is not None and one.kind != "skipped"}
+        found = {
+            person: [one for one in theirs if burst.recalled(one, terms, now, new_expiry=False)]
+            for person, theirs in tx.changes.pending_of(named).items()
+        }
+        return {person: theirs for person, theirs in found.items() if theirs}
 
     def _reach(self, tx: Transaction, counts: Counts) -> None:
         if not tx.rosters.reach(self.held, self.place, asdict(counts), self.house.clock()):

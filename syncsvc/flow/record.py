@@ -37,7 +37,7 @@ def record(house: House, told: Told, *, ring: bool = True) -> Recorded:
     """
     if not ring:
         with house.store.transaction() as tx:
-            return write(tx, told, house.clock(), room=None)
+            return write(tx, told, house.clock(), room=None, terms=house.terms)
     (recorded,) = record_message(house, Message(told.source, told.source_id, (told,)))
     return recorded
 
@@ -56,7 +56,7 @@ def record_message(house: House, message: Message) -> list[Recorded]:
 def _record_all(house: House, messages: Sequence[Message]) -> list[list[Recorded] | Exception]:
     try:
         with house.store.transaction() as tx:
-            return list(_write_messages(tx, messages, house.clock(), house.room()))
+            return list(_write_messages(tx, messages, house.clock(), house))
     except Exception as error:  # noqa: BLE001 - raised again by whoever told it
         if len(messages) == 1:
             return [error]
@@ -65,10 +65,11 @@ def _record_all(house: House, messages: Sequence[Message]) -> list[list[Recorded
 
 
 def _write_messages(
-    tx: Transaction, messages: Sequence[Message], now: datetime, room: Room
+    tx: Transaction, messages: Sequence[Message], now: datetime, house: House
 ) -> Iterator[list[Recorded]]:
     invalidated = _invalidate(tx, messages, now)
-    changes = iter(write_all(tx, [told for message in messages for told in message.told], now, room=room))
+    told = [one for message in messages for one in message.told]
+    changes = iter(write_all(tx, told, now, room=house.room(), terms=house.terms))
     for message in messages:
         yield [next(changes) for _ in message.told] + invalidated.get((message.source, message.id), [])
 

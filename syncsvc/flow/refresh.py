@@ -186,7 +186,7 @@ def _record(house: House, taken: Invalidated, answer: Fetched, tx: Transaction) 
     now = house.clock()
     before = tx.invalidations.person(taken.webhook, taken.employee)
     told = [*_former(taken, answer, before), *answer.told]
-    recorded = write_all(tx, told, now, room=house.room())
+    recorded = write_all(tx, told, now, room=house.room(), terms=house.terms)
     tx.invalidations.set_person(taken.webhook, taken.employee, answer.person)
     person = answer.person or before or PersonId(taken.employee)
     if answer.lacking is None:
@@ -219,7 +219,7 @@ def _close(tx: Transaction, taken: Invalidated, person: PersonId, recorded: list
 
 def _effect(recorded: list[Recorded]) -> tuple[str, Recorded | None]:
     """What a reading came to: the most that any part of it did."""
-    for effect in ("applied", "waiting"):
+    for effect in ("applied", "waiting", "held"):
         for one in reversed(recorded):
             if one.effect == effect:
                 return effect, one

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from syncsvc.flow.absent import AT_ONCE, Absence, check, plan_of
+from syncsvc.flow.absent import AT_ONCE, Absence, check, plan_of, told_by
 from syncsvc.flow.compare_roster import count, known, verdict, without_repeats
 from syncsvc.flow.house import House
 from syncsvc.flow.import_roster import Imported, Witness, batches, unfit
@@ -32,7 +32,7 @@ def rehearse_roster(
     witness.begins(BEGINNING, counts)
     with scratch() as named:
         for batch in batches(roster.read()):
-            known_ = known(house.store, batch)
+            known_ = known(house.store, batch, house.terms.rule(told_by(source)), began)
             verdicts = []
             for entry in batch:
                 found = verdict(entry, known_)

@@ -53,11 +53,12 @@ class WantedFace:
 
 @dataclass(frozen=True, slots=True)
 class PersonView:
-    """A departed person still answers, with no faces."""
+    """A departed person still answers, with no faces. `expires_at` is when they depart by themselves."""
 
     id: PersonId
     revision: Revision
     departed_at: datetime | None
+    expires_at: datetime | None
     faces: tuple[WantedFace, ...]
     libraries: tuple[PersonInLibrary, ...]
 
@@ -100,6 +101,7 @@ def person_view(house: House, person: PersonId) -> PersonView:
         id=person,
         revision=known.revision,
         departed_at=known.departed_at,
+        expires_at=known.expires_at,
         faces=tuple(WantedFace(face.id) for face in known.faces),
         libraries=tuple(
             PersonInLibrary(

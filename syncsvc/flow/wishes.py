@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Upserted
+from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Until, Upserted
 from syncsvc.model.people import Digest, FaceId, Source
 from syncsvc.store.people import Known
 from syncsvc.store.versions import Versions
@@ -12,12 +12,16 @@ from syncsvc.store.versions import Versions
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The faces that a person should have after a change: new pictures by face, and unchanged ones."""
+    """The faces that a person should have after a change: new pictures by face, and unchanged ones.
+
+    `until` None leaves it as it is how long they stay.
+    """
 
     new: dict[FaceId, Source]
     kept: frozenset[FaceId]
     departed: bool = False
     name: str | None = field(default=None, repr=False)
+    until: Until | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +67,9 @@ def wish_of(change: Change, known: Known, have: Mapping[FaceId, Digest | None], 
             never_seen = known.revision == 0
             return None if known.departed_at is not None and not have and not never_seen else wish
         case Upserted(faces=None):
-            revived = known.departed_at is not None or known.revision == 0
-            return Wish({}, frozenset(have), name=change.name) if revived or change.name is not None else None
+            news = known.departed_at is not None or known.revision == 0 or change.name is not None
+            until = _news_of(change, known)
+            return Wish({}, frozenset(have), name=change.name, until=until) if news or until is not None else None
         case Upserted(faces=faces):
             if later.presence and known.departed_at is not None:
                 return None  # a newer upsert has not kept them from departing, so this one does not bring them back
@@ -73,7 +78,8 @@ def wish_of(change: Change, known: Known, have: Mapping[FaceId, Digest | None], 
             kept = frozenset(told) - new.keys() | later.faces & have.keys()
             same = not new and kept == have.keys() and known.departed_at is None and known.revision > 0
             name = None if later.presence else change.name
-            return None if same and name is None else Wish(new, kept, name=name)
+            until = None if later.presence else _news_of(change, known)
+            return None if same and name is None and until is None else Wish(new, kept, name=name, until=until)
         case FaceReplaced(face=face, source=source):
             # Only a person.upserted brings somebody back: a face of a departed person is a late message.
             if known.departed_at is not None or have.get(face) == source.digest:
@@ -83,3 +89,9 @@ def wish_of(change: Change, known: Known, have: Mapping[FaceId, Digest | None], 
             return Wish({}, frozenset(have) - {face}) if face in have else None
         case _:
             assert_never(change)
+
+
+def _news_of(change: Upserted, known: Known) -> Until | None:
+    """How long the person stays, where that is another moment than we know."""
+    same = change.until is None or change.until.moment == known.expires_at
+    return None if same else change.until

@@ -3,7 +3,8 @@
 import json
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import FaceId, PersonId
+from syncsvc.model.retention import end_of
 from syncsvc.model.rosters import BEGINNING, BadLine, Place
 
 LONGEST_ID = 256
@@ -106,6 +108,24 @@ def person_name(text: str) -> str | None:
     if not text.isprintable() and any(unicodedata.category(one) == "Cs" for one in text):
         raise InputError("the person's name holds a character that cannot be written")
     return text or None
+
+
+def last_moment(text: str, what: str) -> datetime | None:
+    """When something ends that is written as a day, which ends when it is over everywhere, or as a moment; None: not
+    in this calendar. Raises InputError for what is neither; it is not quoted."""
+    with suppress(ValueError):
+        return end_of(date.fromisoformat(text)) if len(text) == len("2026-12-31") else _instant(text)
+    raise InputError(f"{what} must be a day like 2026-12-31, or a moment with its time zone like 2026-12-31T18:00:00Z")
+
+
+def _instant(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError from None
 
 
 def first_mistake(error: ValidationError) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from syncsvc.intake.lines import face_id, not_utf8, person_id, person_name, unreadable
+from syncsvc.intake.lines import face_id, last_moment, not_utf8, person_id, person_name, unreadable
 from syncsvc.intake.photo_files import PhotoFile
 from syncsvc.intake.roster_rows import Row, csv_rows, json_rows
+from syncsvc.model.changes import Until
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import FaceId
 from syncsvc.model.rosters import AND_SO_THE_PERSON, BEGINNING, BadLine, Entry, Place, RosterFace
@@ -36,7 +37,8 @@ class Roster:
         CSV names its columns in the first line: `id`, and where they are wanted `name`, `photo`, and `face` where
         people have several; one line for each face, a person's lines next to each other. JSONL has one line for
         each person: `{"id", "name"?, "faces"?: [{"id"?, "photo"}]}`. Photos are paths relative to `photos`.
-        Where no photo is told, the person's faces stay as they are.
+        Where no photo is told, the person's faces stay as they are. `expires_at` or `contract_end` say how long
+        they stay: no column, nothing; an empty cell, or null in JSONL, without an end.
 
         A person with one bad line is skipped whole: with the others alone, a face that they have would be taken
         away. Raises InputError where the file cannot be read on; what came before is still good.
@@ -104,10 +106,11 @@ def _is_json(path: Path) -> bool:
 
 def _entry(row: Row, photos: Path) -> Entry:
     bad = row.bad
-    person = name = None
+    person = name = until = None
     try:
         person = person_id(row.id)
         name = person_name(row.name)
+        until = _until(row)
     except InputError as error:
         if row.id or not bad:  # of a line that cannot be read at all it is known already
             bad.append(BadLine(row.line, str(error)))
@@ -127,4 +130,14 @@ def _entry(row: Row, photos: Path) -> Entry:
         several = len(row.faces) + len(row.bare) > 1
         reasons = (BadLine(one.line, one.reason + AND_SO_THE_PERSON * several) for one in bad)
         return Entry(row.line, row.after, person, None, None, tuple(reasons))
-    return Entry(row.line, row.after, person, tuple(faces.values()) or None, name)
+    return Entry(row.line, row.after, person, tuple(faces.values()) or None, name, until=until)
+
+
+def _until(row: Row) -> Until | None:
+    """Raises InputError where the person's lines do not agree on it, or it cannot be read."""
+    told = {(name, text) for name, said in row.ends.items() for _, text in said}
+    if len(told) > 1:
+        raise InputError("expires_at and contract_end say more than one end; give each person one")
+    for name, text in told:
+        return Until(last_moment(text, name), contract=name == "contract_end")
+    return Until(None, contract="expires_at" not in row.ends) if row.ends else None

@@ -13,14 +13,16 @@ from syncsvc.model.rosters import BEGINNING, BadLine, Place
 
 ONLY_FACE = "main"  # the face's id in a roster that gives everybody one photo
 NO_PHOTO = "there is no photo; somebody who is to have none is left out of the roster"
-_COLUMNS = ("id", "name", "face", "photo")
+ENDS = ("expires_at", "contract_end")
+_COLUMNS = ("id", "name", "face", "photo", *ENDS)
 
 
 @dataclass(slots=True)
 class Row:
     """A person as written; `faces` are (line, face id, photo path), `bare` the lines that name no photo.
 
-    An empty `id`: it cannot be told whose line it is.
+    An empty `id`: it cannot be told whose line it is. `ends` are the columns that say how long the person stays, each
+    with the (line, text) of those of their lines that say something.
     """
 
     begins: Place
@@ -28,6 +30,7 @@ class Row:
     name: str = field(default="", repr=False)
     faces: list[tuple[int, str, str]] = field(default_factory=list, repr=False)
     bare: list[int] = field(default_factory=list)
+    ends: dict[str, list[tuple[int, str]]] = field(default_factory=dict)
     bad: list[BadLine] = field(default_factory=list)
     after: Place = BEGINNING
 
@@ -49,6 +52,8 @@ class _JsonRow(BaseModel):
     id: str
     name: str | None = None
     faces: tuple[_JsonFace, ...] | None = None
+    expires_at: str | None = None
+    contract_end: str | None = None
 
 
 def json_rows(path: Path, start: Place) -> Iterator[Row]:
@@ -66,7 +71,8 @@ def json_rows(path: Path, start: Place) -> Iterator[Row]:
             continue
         faces = [(number, face.id, face.photo) for face in row.faces or ()]
         bad = [BadLine(number, NO_PHOTO)] if row.faces == () else []
-        yield Row(begins, row.id, row.name or "", faces, bad=bad, after=after)
+        ends = {name: _told(number, getattr(row, name)) for name in ENDS if name in row.model_fields_set}
+        yield Row(begins, row.id, row.name or "", faces, ends=ends, bad=bad, after=after)
 
 
 def csv_rows(path: Path, start: Place) -> Iterator[Row]:
@@ -103,6 +109,8 @@ def _gathered(lines: Lines, titles: "_Titles") -> Iterator[Row]:
             current.faces += found.faces
             current.bare += found.bare
             current.bad += found.bad
+            for name, told in found.ends.items():
+                current.ends.setdefault(name, []).extend(told)
         else:
             current.after = begins
             yield current
@@ -146,6 +154,7 @@ class _Titles:
     name: int | None
     face: int | None
     photo: int | None
+    ends: dict[str, int]
 
     @classmethod
     def read(cls, path: Path, lines: Lines) -> "_Titles":
@@ -169,6 +178,7 @@ class _Titles:
             name=places.get("name"),
             face=places.get("face"),
             photo=places.get("photo"),
+            ends={name: places[name] for name in ENDS if name in places},
         )
 
     def row(self, begins: Place, cells: list[str]) -> Row:
@@ -177,6 +187,7 @@ class _Titles:
         if count < self.needed:
             cells = cells + [""] * (self.needed - count)
         row = Row(begins, cells[self.id].strip(), "" if self.name is None else cells[self.name].strip())
+        row.ends = {name: _told(row.line, cells[place].strip()) for name, place in self.ends.items()}
         photo = "" if self.photo is None else cells[self.photo].strip()
         if not fits:
             words = f"has {count} cells, and the first line {self.width}; is it cut off, or a comma not quoted?"
@@ -187,6 +198,10 @@ class _Titles:
         else:
             row.bare.append(row.line)
         return row
+
+
+def _told(line: int, text: str | None) -> list[tuple[int, str]]:
+    return [(line, text)] if text else []
 
 
 def _no_column(missing: list[str], titles: list[str]) -> str:

@@ -7,12 +7,25 @@ from syncsvc.model.people import FaceId, PersonId, Source
 
 
 @dataclass(frozen=True, slots=True)
+class Until:
+    """How long somebody is to be there; `moment` None: without an end. `contract`: so long their contract runs, and
+    what follows from that is for the source's retention rule to say."""
+
+    moment: datetime | None
+    contract: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Upserted:
-    """The person exists. `faces` given: exactly these; None: unchanged. Revives a person who had departed."""
+    """The person exists. `faces` given: exactly these; None: unchanged. Revives a person who had departed.
+
+    `until` None: nothing is said of how long.
+    """
 
     person: PersonId
     faces: tuple[tuple[FaceId, Source], ...] | None = None
     name: str | None = field(default=None, repr=False)
+    until: Until | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,8 @@ class Told:
 
     The same `source_id` from the same source is the same telling. `version` orders changes of one person
     from one source; None means: in the order of arrival. `effective_at` is for a departure: before that instant
-    it waits. `cancels_departure` is for an upsert: one that still waits is off.
+    it waits. `cancels_departure` is for an upsert: one that still waits is off. `approved_by` is who answers for a
+    departure, so that the removal guard is not asked: it was asked before, or somebody did this by hand.
     """
 
     source: str
@@ -57,6 +71,7 @@ class Told:
     version: int | None = None
     effective_at: datetime | None = None
     cancels_departure: bool = False
+    approved_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from syncsvc.model.changes import Upserted
+from syncsvc.model.changes import Until, Upserted
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import Digest, FaceId, PersonId, Photo, Source
 
@@ -61,13 +61,14 @@ class Entry:
     faces: tuple[RosterFace, ...] | None = None
     name: str | None = field(default=None, repr=False)
     bad: tuple[BadLine, ...] = ()
+    until: Until | None = None
 
     def opened(self) -> Upserted | tuple[BadLine, ...]:
         """What the entry tells, with its photos read; or every reason why it cannot be told."""
         if self.bad or self.person is None:
             return self.bad
         if self.faces is None:
-            return Upserted(self.person, None, self.name)
+            return Upserted(self.person, None, self.name, self.until)
         read: list[tuple[FaceId, Source]] = []
         bad: list[BadLine] = []
         for face in self.faces:
@@ -75,7 +76,7 @@ class Entry:
                 read.append((face.id, face.picture.read()))
             except InputError as error:
                 bad.append(BadLine(face.line, str(error) + AND_SO_THE_PERSON * (len(self.faces) > 1)))
-        return tuple(bad) if bad else Upserted(self.person, tuple(read), self.name)
+        return tuple(bad) if bad else Upserted(self.person, tuple(read), self.name, self.until)
 
 
 AND_SO_THE_PERSON = "; the person is skipped"

@@ -31,6 +31,9 @@ class Gauges:
     callbacks_waiting: Mapping[str, int] = field(default_factory=dict)
     callback_states: Mapping[str, str] = field(default_factory=dict)
     employees_unfetched: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (webhook, state)
+    removals_held: int | None = None  # people whose departures wait for an operator
+    receipts: tuple[int, str] | None = None  # how long their chain is, and the hash of its newest
+    receipts_unsigned: int | None = None
 
 
 class Metrics:
@@ -103,8 +106,23 @@ class _Handed:
         yield _family("callback_state", "1 for the state a callback is in.", ("name", "state"), working)
         words = "Employees whom an HR system told of, and who could not be fetched so far."
         yield _family("employees_unfetched", words, ("name", "state"), gauges.employees_unfetched.items())
+        held = [] if gauges.removals_held is None else [((), gauges.removals_held)]
+        yield _family("removals_held", "People whose departures wait for an operator.", (), held)
+        yield from _receipts(gauges)
         situations = gauges.situations.items()
         yield _family("reconcile_situations", "Faces that are not in sync.", ("library", "situation"), situations)
+
+
+def _receipts(gauges: Gauges) -> Iterator[Metric]:
+    """The end of the chain stands outside the database too, so that nobody can cut receipts off unseen."""
+    length, head = gauges.receipts or (0, "")
+    known = [()] if gauges.receipts else []
+    yield _family("receipts", "How many erasure receipts the chain has.", (), [(one, length) for one in known])
+    words = "1 for the hash of the newest erasure receipt."
+    yield _family("receipt_chain_head_info", words, ("hash",), [((head,), 1) for _ in known])
+    waiting = gauges.receipts_unsigned
+    words = "Receipts that wait for a key to be signed with."
+    yield _family("receipts_unsigned", words, (), [] if waiting is None else [((), waiting)])
 
 
 def _family(

@@ -14,6 +14,7 @@ from syncsvc.settings.schema import Settings
 
 VARIABLE = "SYNCSVC_CONFIG"
 DEFAULT = "syncsvc.toml"
+_NAMED = {"token": "name", "webhook": "name", "callback": "name", "library": "name", "retention": "source"}
 
 
 def find(path: Path | None, environ: Mapping[str, str]) -> Path:
@@ -58,13 +59,13 @@ def read(document: Mapping[str, Any], environ: Mapping[str, str], folder: Path) 
 def _twice(document: Mapping[str, Any]) -> list[Mistake]:
     """Names that stand twice; looked for here, so that they are reported beside every other mistake."""
     found: list[Mistake] = []
-    for section in ("token", "webhook", "callback", "library"):
+    for section, key in _NAMED.items():
         seen: dict[str, int] = {}
         entries = document.get(section)
         for number, entry in enumerate(entries if isinstance(entries, list) else []):
-            name = entry.get("name") if isinstance(entry, dict) else None
+            name = entry.get(key) if isinstance(entry, dict) else None
             if isinstance(name, str) and name in seen:
-                found.append((f"{section}[{number}].name", f"is already {section}[{seen[name]}]'s; take another"))
+                found.append((f"{section}[{number}].{key}", f"is already {section}[{seen[name]}]'s; take another"))
             elif isinstance(name, str):
                 seen[name] = number
     return found

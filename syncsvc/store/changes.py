@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, literal_column, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, literal_column, or_, select, update
 
 from syncsvc.model.people import PersonId, Revision
 from syncsvc.store.dialect import insert
@@ -15,12 +15,14 @@ from syncsvc.store.tables import changes
 
 # Spelled out like the partial index's own condition: with values to come, SQLite would not see that it is the same.
 _IS_WAITING = changes.c.effect == literal_column("'waiting'")
+_IS_HELD = changes.c.effect == literal_column("'held'")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A change as remembered. `effect`: applied, unchanged (it said what we knew), old_news (overtaken); waiting for
-    `effective_at`, cancelled before it came; fetching, until the HR system was asked."""
+    `effective_at`, cancelled before it came; fetching, until the HR system was asked; held, until an operator approves
+    that so many go. `approved_by` is who did, or who else answers for a departure."""
 
     id: str
     source: str
@@ -32,6 +34,15 @@ class Entry:
     revision: Revision | None
     received_at: datetime
     effective_at: datetime | None
+    approved_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page of held departures ended."""
+
+    received_at: datetime
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,7 @@ class Closing:
     effect: str
     revision: Revision | None
     effective_at: datetime | None = None
+    approved_by: str | None = None
 
 
 _CLOSE = (
@@ -60,6 +72,7 @@ _CLOSE = (
         effect=bindparam("to_effect", type_=changes.c.effect.type),
         revision=bindparam("to_revision", type_=changes.c.revision.type),
         effective_at=func.coalesce(bindparam("to_moment", type_=changes.c.effective_at.type), changes.c.effective_at),
+        approved_by=func.coalesce(bindparam("approved", type_=changes.c.approved_by.type), changes.c.approved_by),
     )
 )
 
@@ -107,15 +120,16 @@ class Changes:
                         "to_effect": one.effect,
                         "to_revision": one.revision,
                         "to_moment": one.effective_at,
+                        "approved": one.approved_by,
                     }
                     for one in closings
                 ],
             )
 
-    def waiting_of(self, people: Collection[PersonId]) -> dict[PersonId, list[Entry]]:
-        """People's departures whose moments have not come; who has none is not in the answer."""
+    def pending_of(self, people: Collection[PersonId]) -> dict[PersonId, list[Entry]]:
+        """People's departures whose moments have not come, or that are held back; who has none is not in the answer."""
         found: dict[PersonId, list[Entry]] = {}
-        mine = _IS_WAITING & changes.c.person_id.in_(list(people))
+        mine = or_(_IS_WAITING, _IS_HELD) & changes.c.person_id.in_(list(people))
         for row in self._connection.execute(select(changes).where(mine)) if people else ():
             found.setdefault(PersonId(row.person_id), []).append(_entry(row))
         return found
@@ -130,10 +144,43 @@ class Changes:
         mine = _IS_WAITING & (changes.c.id == change)
         return self._connection.execute(update(changes).where(mine).values(effect="unchanged")).rowcount > 0
 
-    def cancel(self, waiting: Collection[str]) -> None:
-        """Call waiting departures off."""
-        if waiting:
-            mine = _IS_WAITING & changes.c.id.in_(sorted(waiting))
+    def held(self, *, after: Place | None = None, limit: int) -> list[Entry]:
+        """Up to `limit` departures that are held back, those first that were told first."""
+        page = select(changes).where(_IS_HELD).order_by(changes.c.received_at, changes.c.id).limit(limit)
+        if after is not None:
+            later = and_(changes.c.received_at == after.received_at, changes.c.id > after.id)
+            page = page.where(changes.c.received_at >= after.received_at)
+            page = page.where(or_(changes.c.received_at > after.received_at, later))
+        return [_entry(row) for row in self._connection.execute(page)]
+
+    def held_of(self, people: Collection[PersonId]) -> list[Entry]:
+        """The same of these people."""
+        mine = select(changes).where(_IS_HELD, changes.c.person_id.in_(list(people))).order_by(changes.c.id)
+        return [_entry(row) for row in self._connection.execute(mine)] if people else []
+
+    def any_held(self) -> bool:
+        return self._connection.scalar(select(changes.c.id).where(_IS_HELD).limit(1)) is not None
+
+    def count_held(self) -> int:
+        """How many people's departures are held back."""
+        return self._connection.scalar(select(func.count(changes.c.person_id.distinct())).where(_IS_HELD)) or 0
+
+    def approve(self, held: Collection[str], by: str, now: datetime) -> set[PersonId]:
+        """Let held departures go, now; returns whose they were that were still held."""
+        mine = update(changes).where(_IS_HELD, changes.c.id.in_(sorted(held)))
+        going = mine.values(effect="waiting", effective_at=now, approved_by=by).returning(changes.c.person_id)
+        return {PersonId(one) for one in self._connection.scalars(going)} if held else set()
+
+    def refuse(self, held: Collection[str]) -> set[PersonId]:
+        """Call held departures off; returns whose they were that were still held."""
+        mine = update(changes).where(_IS_HELD, changes.c.id.in_(sorted(held)))
+        staying = mine.values(effect="cancelled").returning(changes.c.person_id)
+        return {PersonId(one) for one in self._connection.scalars(staying)} if held else set()
+
+    def cancel(self, pending: Collection[str]) -> None:
+        """Call departures off that wait or are held back."""
+        if pending:
+            mine = or_(_IS_WAITING, _IS_HELD) & changes.c.id.in_(sorted(pending))
             self._connection.execute(update(changes).where(mine).values(effect="cancelled"))
 
     def fetched(
@@ -178,7 +225,7 @@ class Changes:
 
     def purge(self, before: datetime, limit: int) -> int:
         """Forget up to `limit` that came, and took effect, before that; returns how many. What still waits stays."""
-        over = (changes.c.received_at < before) & changes.c.effect.not_in(("waiting", "fetching"))
+        over = (changes.c.received_at < before) & changes.c.effect.not_in(("waiting", "fetching", "held"))
         over &= or_(changes.c.effective_at.is_(None), changes.c.effective_at < before)
         old = select(changes.c.id).where(over).order_by(changes.c.received_at).limit(limit)
         gone = delete(changes).where(changes.c.id.in_(old.with_for_update(skip_locked=True)))
@@ -197,4 +244,5 @@ def _entry(row: Row[Any]) -> Entry:
         revision=row.revision,
         received_at=row.received_at,
         effective_at=row.effective_at,
+        approved_by=row.approved_by,
     )

@@ -1,40 +1,52 @@
 """Canonical people and the faces they should have."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, delete, exists, func, select, update
 
+from syncsvc.model.changes import Until
 from syncsvc.model.keys import person_key
 from syncsvc.model.people import Digest, Face, FaceId, Person, PersonId, Revision
 from syncsvc.store.dialect import insert
 from syncsvc.store.photos import key_id, unseal
-from syncsvc.store.tables import faces, lost_faces, people, photos
+from syncsvc.store.pseudonyms import Pseudonyms
+from syncsvc.store.tables import changes, faces, lost_faces, people, photos
+from syncsvc.store.tombs import Tombs
 from syncsvc.store.vault import KEY_ID_LENGTH, Vault
+
+EXPIRY = "retention"  # who tells the departures of people who have expired
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A person as stored, without pictures."""
+    """A person as stored, without pictures.
+
+    `expires_at` is when they depart by themselves. `leaving_at`: since then they would be gone, had a departure of
+    theirs not been held back by the removal guard, or by a rule for a while.
+    """
 
     id: PersonId
     revision: Revision
     departed_at: datetime | None
     faces: tuple[Face, ...]
     sealed_name: bytes | None = field(default=None, repr=False, compare=False)
+    expires_at: datetime | None = None
+    leaving_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Amended:
-    """A person's next revision. `name` None leaves the stored one, except that a departure forgets it."""
+    """A person's next revision. `name` and `until` None leave what is stored, except that a departure forgets it."""
 
     before: Known
     revision: Revision
     departed: bool
     name: str | None = field(default=None, repr=False)
+    until: Until | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +86,20 @@ _AMEND = (
         changed_at=bindparam("now", type_=people.c.changed_at.type),
         departed_at=bindparam("to_departed", type_=people.c.departed_at.type),
         sealed_name=bindparam("to_name", type_=people.c.sealed_name.type),
+        expires_at=bindparam("to_expire", type_=people.c.expires_at.type),
+        leaving_at=bindparam("to_leave", type_=people.c.leaving_at.type),
     )
 )
 
 
+_ANYBODY, _id = select(people), people.c.id
+
+
 class People:
-    def __init__(self, connection: Connection, vault: Vault) -> None:
+    def __init__(self, connection: Connection, vault: Vault, pseudonyms: Pseudonyms) -> None:
         self._connection = connection
         self._vault = vault
+        self._tombs = Tombs(connection, pseudonyms)
 
     def lock(self, person: PersonId, now: datetime) -> Known:
         """The person, held against every other change of the same person until the transaction ends.
@@ -96,11 +114,11 @@ class People:
         ids = sorted(set(people))
         rows = [{"id": person, "key": person_key(person), "revision": 0, "changed_at": now} for person in ids]
         taken = {row.id: row for row in self._connection.execute(_lock(self._connection.dialect.name), rows)}
+        if back := self._tombs.give_back([PersonId(row.id) for row in taken.values() if row.revision == 0]):
+            again = _ANYBODY.where(_id.in_(sorted(back)))
+            taken |= {row.id: row for row in self._connection.execute(again)}
         faces = self._read(_FACES, ids, pictures=False)
-        return {
-            person: Known(person, row.revision, row.departed_at, faces[person], row.sealed_name)
-            for person, row in ((person, taken[person]) for person in ids)
-        }
+        return {person: _known(row, faces[person]) for person, row in ((person, taken[person]) for person in ids)}
 
     def page(self, *, after: PersonId, limit: int) -> list[PersonId]:
         """Up to `limit` people by their ids, those after `after`, whether or not they have a face; locked, so that
@@ -111,8 +129,11 @@ class People:
     def get(self, person: PersonId) -> Known | None:
         row = self._connection.execute(select(people).where(people.c.id == person)).one_or_none()
         if row is None:
-            return None
-        return Known(person, row.revision, row.departed_at, self._faces(person), row.sealed_name)
+            tomb = self._tombs.of([person]).get(person)
+            mine = select(people).where(people.c.id == tomb)
+            row = self._connection.execute(mine).one_or_none() if tomb is not None else None
+            return None if row is None else replace(_known(row, ()), id=person)
+        return _known(row, self._faces(person))
 
     def name(self, known: Known) -> str | None:
         """Raises VaultError where no configured key opens it."""
@@ -131,10 +152,40 @@ class People:
             self._connection.execute(update(people).where(same).values(sealed_name=sealed))
         return len(rows)
 
+    def forgettable(self, before: datetime, limit: int) -> list[PersonId]:
+        """Up to `limit` people whose very ids may be forgotten: their erasures were confirmed before that."""
+        return self._tombs.forgettable(before, limit)
+
+    def forget(self, persons: Collection[PersonId], before: datetime) -> int:
+        """Forget the ids of these people and leave tombstones, under which `lock_all` and `get` know them again;
+        whoever has come back meanwhile stays. Returns how many are forgotten."""
+        return self._tombs.forget(persons, before)
+
     def amend(self, amended: Sequence[Amended], now: datetime) -> None:
         """Write people's next revisions; they are locked."""
         if amended:
             self._connection.execute(_AMEND, [self._amended(one, now) for one in amended])
+
+    def set_leaving(self, leaving: Collection[PersonId], since: datetime | None) -> None:
+        """That a departure of these people is held back; None: not any more. They are locked."""
+        if leaving:
+            self._connection.execute(update(people).where(people.c.id.in_(sorted(leaving))).values(leaving_at=since))
+
+    def expired(self, now: datetime, limit: int) -> list[PersonId]:
+        """Who should have departed by themselves, the earliest first; not those who wait for an operator to say so."""
+        asked = exists().where(
+            changes.c.person_id == people.c.id,
+            changes.c.source == EXPIRY,
+            changes.c.effect.in_(("held", "waiting")),
+        )
+        mine = select(people.c.id).where(people.c.expires_at <= now, ~asked)
+        return [PersonId(one) for one in self._connection.scalars(mine.order_by(people.c.expires_at).limit(limit))]
+
+    def no_longer_expired(self, kept: Collection[PersonId], now: datetime) -> None:
+        """Whoever's moment has come stays without one. They are locked."""
+        if kept:
+            come = people.c.id.in_(sorted(kept)) & (people.c.expires_at <= now)
+            self._connection.execute(update(people).where(come).values(expires_at=None))
 
     def set_faces(self, rows: Sequence[FaceRow]) -> None:
         if rows:
@@ -200,11 +251,23 @@ class People:
             "now": now,
             "to_departed": now if one.departed else None,
             "to_name": sealed,
+            "to_expire": _expiry(one),
+            "to_leave": None if one.departed else one.before.leaving_at,
         }
 
     def _faces(self, person: PersonId) -> tuple[Face, ...]:
         mine = select(faces.c.face_id, faces.c.digest).where(faces.c.person_id == person).order_by(faces.c.face_id)
         return tuple(Face(FaceId(row.face_id), Digest(row.digest)) for row in self._connection.execute(mine))
+
+
+def _known(row: Row[Any], mine: tuple[Face, ...]) -> Known:
+    return Known(PersonId(row.id), row.revision, row.departed_at, mine, row.sealed_name, row.expires_at, row.leaving_at)
+
+
+def _expiry(one: Amended) -> datetime | None:
+    if one.departed:
+        return None
+    return one.before.expires_at if one.until is None else one.until.moment
 
 
 def _face(row: FaceRow) -> dict[str, object]:
@@ -222,7 +285,8 @@ def _lock(dialect: str) -> Any:
     # DO UPDATE and not DO NOTHING: it takes the row's lock whether or not the row was there.
     taken = insert(dialect, people)
     taken = taken.on_conflict_do_update(index_elements=["id"], set_={"id": taken.excluded.id})
-    return taken.returning(people.c.id, people.c.revision, people.c.departed_at, people.c.sealed_name)
+    columns = ("id", "revision", "departed_at", "sealed_name", "expires_at", "leaving_at")
+    return taken.returning(*(people.c[name] for name in columns))
 
 
 @cache

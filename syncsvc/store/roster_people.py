@@ -37,6 +37,7 @@ class Standing:
     departed: bool
     faces: int
     name: str | None = field(repr=False)
+    expires_at: datetime | None = None
 
 
 _STANDING: Select[Any] = select(
@@ -44,6 +45,7 @@ _STANDING: Select[Any] = select(
     _p.revision,
     _p.departed_at,
     _p.sealed_name,
+    _p.expires_at,
     select(func.count()).where(faces.c.person_id == _p.id).correlate(people).scalar_subquery().label("faces"),
 )
 
@@ -74,9 +76,13 @@ class RosterPeople:
         rows = self._connection.execute(_STANDING.where(mine), {"named": list(named)}).all()
         return {
             person: Standing(
-                revision > 0 and departed_at is None, departed_at is not None, faces, self._name(person, sealed_name)
+                revision > 0 and departed_at is None,
+                departed_at is not None,
+                faces,
+                self._name(person, sealed_name),
+                expires_at,
             )
-            for person, revision, departed_at, sealed_name, faces in rows
+            for person, revision, departed_at, sealed_name, expires_at, faces in rows
         }
 
     def note_origins(self, read: Sequence[tuple[PersonId, FaceId, Photo]]) -> None:

@@ -14,7 +14,7 @@ from syncsvc.store.tables import changes, watches
 FIRST_LOOK = timedelta(seconds=2)  # for what no delivery will tell: a change that no library is concerned by
 
 _w = watches.c
-_UNDECIDED = ("waiting", "fetching")
+_UNDECIDED = ("waiting", "fetching", "held")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
+from syncsvc.flow.approvals import count_held
 from syncsvc.flow.callbacks import callback_views
 from syncsvc.limits.ping import redis_clock
 from syncsvc.model.errors import SyncsvcError
@@ -62,6 +63,8 @@ def _gauges(service: Service) -> Gauges:
             unsettled = tx.deliveries.unsettled()
             oldest = tx.deliveries.oldest_wait()
             unfetched = tx.invalidations.failing()
+            held = count_held(tx)
+            head, unsigned = tx.receipts.head(), tx.receipts.count_waiting()
         callbacks = callback_views(service.house)
     except DatabaseUnavailableError:
         return Gauges()
@@ -78,4 +81,7 @@ def _gauges(service: Service) -> Gauges:
         callbacks_waiting={one.name: one.waiting for one in callbacks},
         employees_unfetched={(name, state): 0 for name in asked for state in ("due", "exhausted")} | unfetched,
         callback_states={one.name: one.state for one in callbacks},
+        removals_held=held,
+        receipts=(head.number, head.hash),
+        receipts_unsigned=unsigned,
     )

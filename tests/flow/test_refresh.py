@@ -106,7 +106,7 @@ def test_a_departure_that_is_planned_waits_for_its_moment(hr: HrSystem, stage: S
     assert faces(stage, "7") == {MAIN: draw(1).digest}
     assert hr.change(change).effect == "applied"
     with stage.house.store.reading() as tx:
-        waiting = tx.changes.waiting_of([PersonId("7")])
+        waiting = tx.changes.pending_of([PersonId("7")])
     assert [one.effect for one in waiting[PersonId("7")]] == ["waiting"]
 
 

@@ -41,7 +41,7 @@ ASKS: dict[str, Callable[[Transaction, MovableClock], Any]] = {
         ],
         clock(),
     ),
-    "waiting_of": lambda tx, _: tx.changes.waiting_of([PersonId("person-7")]),
+    "pending_of": lambda tx, _: tx.changes.pending_of([PersonId("person-7")]),
     "due_changes": lambda tx, clock: tx.changes.due(clock(), 10),
     "versions": lambda tx, _: tx.versions.of([PersonId("person-7")], ["hr"]),
     "look_again": lambda tx, clock: tx.deliveries.look_again(7, clock()),

@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 
 from pydantic import (
@@ -21,9 +21,10 @@ from pydantic import (
 
 from syncsvc.intake.dialects.base import Photos
 from syncsvc.intake.lines import face_id, person_id
-from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Upserted
+from syncsvc.model.changes import Change, Departed, FaceDeleted, FaceReplaced, Told, Until, Upserted
 from syncsvc.model.errors import InputError
 from syncsvc.model.people import FEATURE_LENGTH, Feature, Source
+from syncsvc.model.retention import end_of
 
 MOST_FACES = 100  # of one person in one telling; the most generous vendor takes a fifth of it
 _LARGEST_VERSION = 2**63 - 1
@@ -48,7 +49,21 @@ def _utc(told: datetime) -> datetime:
         raise ValueError("is outside the years 1 to 9999") from None
 
 
+def _day(told: object) -> object:
+    """A day as the moment at which it is over; a moment as it is."""
+    if not isinstance(told, str) or not _DATE.fullmatch(told):
+        return _dated(told)
+    try:
+        return end_of(date.fromisoformat(told))
+    except ValueError:
+        raise ValueError("is no day that there is; write it like 2026-12-31") from None
+
+
 Instant = Annotated[AwareDatetime, BeforeValidator(_dated), AfterValidator(_utc)]
+LastDay = Annotated[
+    Annotated[AwareDatetime, AfterValidator(_utc)] | None,
+    BeforeValidator(lambda told: None if told is None else _day(told)),
+]
 
 
 class Words(BaseModel):
@@ -98,10 +113,29 @@ class Who(Words):
 
 
 class PersonWords(Who, Generic[P]):
-    """`faces` given: exactly these; absent: unchanged."""
+    """`faces` given: exactly these; absent: unchanged. So with `expires_at` and `contract_end`, where null is: without
+    an end."""
 
     name: str | None = Field(default=None, max_length=_LONGEST_NAME, repr=False)
     faces: tuple[FaceWords[P], ...] | None = Field(default=None, max_length=MOST_FACES)
+    expires_at: Instant | None = Field(default=None, description="The person departs then, by itself.")
+    contract_end: LastDay = Field(
+        default=None,
+        description="A day, which is over when it is over everywhere, or a moment; what follows from it is for the "
+        "sender's [[retention]] rule to say.",
+    )
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if {"expires_at", "contract_end"} <= self.model_fields_set:
+            raise ValueError("give expires_at or contract_end, not both")
+        return self
+
+    @property
+    def until(self) -> Until | None:
+        if "expires_at" in self.model_fields_set:
+            return Until(self.expires_at)
+        return Until(self.contract_end, contract=True) if "contract_end" in self.model_fields_set else None
 
 
 class UpsertedWords(Words, Generic[P]):
@@ -149,8 +183,8 @@ def change_of(said: AllWords, open_photo: Callable[[Any], Source]) -> Change:
     match said:
         case UpsertedWords(person=told):
             if told.faces is None:
-                return Upserted(person, None, told.name)
-            return Upserted(person, _faces(told.faces, open_photo), told.name)
+                return Upserted(person, None, told.name, told.until)
+            return Upserted(person, _faces(told.faces, open_photo), told.name, told.until)
         case DepartedWords():
             return Departed(person)
         case ReplacedWords(face=face):

@@ -17,6 +17,7 @@ people = Table(
     Column("departed_at", Instant),
     Column("changed_at", Instant, nullable=False),
     Column("expires_at", Instant),  # when they depart by themselves
+    Column("leaving_at", Instant),  # since then they would be gone, had their departure not been held back
     Index("ix_people_departed_at", "departed_at", postgresql_where=text(GONE), sqlite_where=text(GONE)),
     Index("ix_people_expires_at", "expires_at", postgresql_where=text(EXPIRES), sqlite_where=text(EXPIRES)),
 )

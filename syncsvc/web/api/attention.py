@@ -28,10 +28,12 @@ _MARK = TypeAdapter(_Mark)
 
 
 class AttentionPage(BaseModel):
-    """`next` is the address of the next page; null on the last one."""
+    """`next` is the address of the next page; null on the last one. `departures_held`: so many people's departures
+    wait for an operator; `/v1/removals` shows them."""
 
     items: list[NeedsAttention]
     next: str | None
+    departures_held: int
 
 
 class Reopened(BaseModel):
@@ -62,7 +64,9 @@ def list_attention(
     after = None if mark is None else Mark(LibraryName(mark.library), mark.state, mark.since, mark.id)
     page = needing_attention(service.house, asked.chosen(), after=after, limit=asked.limit)
     place = None if page.next is None else _Mark.model_validate(page.next, from_attributes=True)
-    return AttentionPage(items=list(page.items), next=next_page(request, _MARK, place))
+    return AttentionPage(
+        items=list(page.items), next=next_page(request, _MARK, place), departures_held=page.departures_held
+    )
 
 
 @router.post("/attention/retry", dependencies=[OPERATES], responses=problems(401, 403, 404, 422, 503))

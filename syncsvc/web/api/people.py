@@ -87,7 +87,8 @@ def put_person(telling: TheTelling, desk: TheDesk, person: ThePerson, response: 
         said = telling.read(PersonObject)
         if said.id not in {"", person}:
             raise InputError("id: is another than the one in the address; leave it out", field="id")
-        given = PersonWords[PhotoWords](id=person, version=said.version, name=said.name, faces=said.faces)
+        words = {name: getattr(said, name) for name in said.model_fields_set & PersonWords.model_fields.keys()}
+        given = PersonWords[PhotoWords].model_validate({**words, "id": person})
         try:
             change = change_of(UpsertedWords[PhotoWords](person=given), open_with(desk.service.photos))
         except InputError as error:

@@ -43,8 +43,9 @@ class Written(BaseModel):
     """A change that is written down; `GET /v1/changes/{change}` says what becomes of it."""
 
     change: str
-    effect: Literal["applied", "unchanged", "old_news", "waiting", "cancelled", "fetching"] = Field(
-        description="applied; unchanged: it says what is known; old_news: overtaken; waiting: for its moment."
+    effect: Literal["applied", "unchanged", "old_news", "waiting", "cancelled", "fetching", "held"] = Field(
+        description="applied; unchanged: it says what is known; old_news: overtaken; waiting: for its moment; "
+        "held: for an operator, since too many people would leave."
     )
     photos: list[Shown] = Field(description="One for each photo, unless the same request was written down before.")
 

@@ -120,7 +120,7 @@ class Writer:
             return None
         house = self.desk.service.house
         told = Told(source=f"scim:{self.caller}", source_id=uuid4().hex, change=change)
-        return write(tx, told, house.clock(), room=house.room())
+        return write(tx, told, house.clock(), room=house.room(), terms=house.terms)
 
     def _ring(self, recorded: Recorded | None) -> None:
         if recorded is not None:
