@@ -127,10 +127,6 @@ class Libraries:
         """Everything that the last reading has shown to be wrong is owed, or known."""
         self._connection.execute(update(libraries).where(libraries.c.name == name).values(reconciled_at=now))
 
-    def note_reconciled(self, name: LibraryName, now: datetime) -> None:
-        """What it holds was found to be what we know of."""
-        self._connection.execute(update(libraries).where(libraries.c.name == name).values(reconciled_at=now))
-
     def note_failure(self, name: LibraryName, now: datetime, *, probe: bool) -> int | None:
         """One more failure of the library itself; returns how many in a row.
 
