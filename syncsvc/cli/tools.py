@@ -21,12 +21,16 @@ db = typer.Typer(help="The database's schema.", no_args_is_help=True, rich_marku
 
 def keygen(*, as_json: Json = False) -> None:
     """Print fresh photo and receipt keys, ready for the environment."""
+    from syncsvc.flow.signing import Signer  # noqa: PLC0415 - cryptography
+
     fresh = {name: base64.b64encode(secrets.token_bytes(32)).decode() for name in ("photo_key", "receipt_key")}
+    public = Signer(base64.b64decode(fresh["receipt_key"])).public_key.base64
     if as_json:
-        print_json(fresh)
+        print_json({**fresh, "receipt_public_key": public})
     else:
         for name, value in fresh.items():
             say(f"SYNCSVC_{name.upper()}={value}")
+        say(f"# for auditors, the public part of the receipt key: {public}")
 
 
 @db.command()
@@ -76,7 +80,7 @@ def reseal(context: typer.Context) -> None:
     done = 0
     while True:
         with store.transaction() as tx:
-            every = (tx.photos.reseal, tx.people.reseal_names, tx.scim_users.reseal)
+            every = (tx.photos.reseal, tx.people.reseal_names, tx.scim_users.reseal, tx.pseudonyms.reseal)
             batch = sum(seal_anew(_RESEALED_AT_ONCE) for seal_anew in every)
         if not batch:
             break

@@ -8,6 +8,7 @@ from functools import partial
 from syncsvc.flow.attempt import INTERNAL, Ended
 from syncsvc.flow.endings import ending
 from syncsvc.flow.house import House
+from syncsvc.flow.look_back import READ_AFTER
 from syncsvc.library.http import Call
 from syncsvc.model.outcomes import Applied, Deferred, Doubtful, Halted, Outcome, Refused
 from syncsvc.model.people import LibraryName, PersonId, vendor_ids
@@ -99,6 +100,8 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
         ]
         for lost in tx.deliveries.settle(ends, now):
             tx.deliveries.look_again(lost, now)
+        for library, people in _let_go(rows).items():
+            tx.erasures.answered(library, people, now + READ_AFTER)
         tx.watches.look_at({each.claimed.person for _, each, ends in rows if ends.state in ENDED}, now)
         tx.attempts.log([_attempt(one.round, each, now) for one, each, _ in rows])
         judged = sorted(enumerate(finished), key=lambda pair: pair[1].round.library)
@@ -115,6 +118,15 @@ def _settle_all(house: House, finished: Sequence[_Finished]) -> list[Settled]:
         )
         for place, one in enumerate(finished)
     ]
+
+
+def _let_go(rows: Sequence[tuple[_Finished, Done, Settlement]]) -> dict[LibraryName, list[PersonId]]:
+    """Library -> of whom it has said that it has no face any more, and to whom nothing is owed there."""
+    found: dict[LibraryName, list[PersonId]] = {}
+    for one, each, ends in sorted(rows, key=lambda row: row[0].round.library):
+        if ends.state == "synced" and not each.ended.errand.person.faces:
+            found.setdefault(one.round.library, []).append(each.claimed.person)
+    return found
 
 
 def _became(round_: Round, one: Done) -> Became:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Select,
     and_,
     case,
     func,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    union_all,
     update,
 )
 
@@ -23,7 +25,7 @@ from syncsvc.model.urgency import MAX_ATTEMPTS
 from syncsvc.store.dialect import among, insert
 from syncsvc.store.rows import Claimed, Delivery, Ending, Owed, Want, claimed, delivery
 from syncsvc.store.statements import BUSY, DUE, DUE_OF_A_KIND, IS_OPEN, LEASES, RING, SETTLE, SINCE_WHEN_IN_DOUBT, TAKE
-from syncsvc.store.tables import deliveries, faces, libraries, people
+from syncsvc.store.tables import bindings, deliveries, faces, libraries, people
 
 _d = deliveries.c
 _HOLD = select(_d.id).where(among("postgresql", _d.person_id, "people")).order_by(_d.id).with_for_update()
@@ -242,11 +244,11 @@ class Deliveries:
         return {PersonId(person) for person in self._connection.scalars(mine)} if people else set()
 
     def ever_told(self, people: Collection[PersonId]) -> dict[PersonId, set[LibraryName]]:
-        """Which libraries were ever owed something of these people; nobody is missing from the answer."""
+        """Which libraries were ever owed something of these people, or held a face; nobody is missing from the
+        answer."""
         found: dict[PersonId, set[LibraryName]] = {person: set() for person in people}
-        mine = select(_d.person_id, _d.library).where(_d.person_id.in_(list(people)))
-        for person, library in self._connection.execute(mine) if people else ():
-            found[PersonId(person)].add(LibraryName(library))
+        for row in self._connection.execute(ever_told(people)) if people else ():
+            found[PersonId(row.person_id)].add(LibraryName(row.library))
         return found
 
     def of_person(self, person: PersonId) -> list[Delivery]:
@@ -273,6 +275,22 @@ class Deliveries:
         """Library -> since when its longest-waiting open delivery has been wanted."""
         oldest = select(_d.library, func.min(_d.wanted_at)).where(IS_OPEN).group_by(_d.library)
         return {LibraryName(library): since for library, since in self._connection.execute(oldest)}
+
+
+def ever_told(people: Collection[PersonId]) -> Select[Any]:
+    """Person and library, where the library was ever owed something of the person or held a face of theirs; and how
+    many of the vendor's face ids were ever theirs. By library first: the faces are found by an index so."""
+    theirs = sorted(people)
+    owed = select(_d.person_id, _d.library, literal_column("0").label("faces")).where(_d.person_id.in_(theirs))
+    held = (
+        select(bindings.c.person_id, bindings.c.library, func.count().label("faces"))
+        .join(libraries, libraries.c.name == bindings.c.library)
+        .where(bindings.c.person_id.in_(theirs))
+        .group_by(bindings.c.person_id, bindings.c.library)
+    )
+    both = union_all(owed, held).subquery()
+    together = func.sum(both.c.faces).label("faces")
+    return select(both.c.person_id, both.c.library, together).group_by(both.c.person_id, both.c.library)
 
 
 def _word(text: str) -> Any:
