@@ -54,9 +54,11 @@ def list_attention(
         return
     if page.departures_held:
         say(f"departures held back: {page.departures_held:,}; `syncsvc removals list` shows them")
+    if page.erasures_late:
+        say(f"erasures that may come too late: {page.erasures_late:,}; `syncsvc erasure list` shows them")
     rows = [(one.library, one.person, one.state, one.reason, one.detail, one.face, one.since) for one in page.items]
     if not rows:
-        say("nothing else needs anybody" if page.departures_held else "nothing needs anybody")
+        say("nothing else needs anybody" if page.departures_held or page.erasures_late else "nothing needs anybody")
         return
     console().print(table(("library", "person", "state", "reason", "detail", "face", "since"), rows))
     if page.next:

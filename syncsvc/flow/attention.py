@@ -54,11 +54,13 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Page:
     """`next` is None on the last page. `departures_held`: so many people's departures wait for an operator, whatever
-    was asked for; see `flow.approvals`."""
+    was asked for; see `flow.approvals`. `erasures_late`: so many erasures are open, and come too late unless somebody
+    looks why."""
 
     items: tuple[NeedsAttention, ...]
     next: Mark | None
     departures_held: int
+    erasures_late: int
 
 
 def needing_attention(house: House, chosen: Chosen, *, after: Mark | None = None, limit: int) -> Page:
@@ -73,9 +75,9 @@ def needing_attention(house: House, chosen: Chosen, *, after: Mark | None = None
             found += tx.attention.read(part, after=place, limit=limit + 1 - len(found))
             if len(found) > limit:
                 break
-        held = tx.changes.count_held()
+        held, late = tx.changes.count_held(), tx.erasures.late()
     page = found[:limit]
-    return Page(tuple(_shown(one) for one in page), _mark(page[-1]) if len(found) > limit else None, held)
+    return Page(tuple(_shown(one) for one in page), _mark(page[-1]) if len(found) > limit else None, held, late)
 
 
 def retry(house: House, chosen: Chosen) -> int:

@@ -176,18 +176,19 @@ def _mind(house: House, which: str, tx: Transaction) -> None:
         tx.erasures.amend(which, check_at=None)
         return
     words = {"erasure": which, "due_at": erasure.due_at.isoformat(), "libraries": _unfinished(places)}
-    late, changes = now >= erasure.due_at, {}
+    late = now >= erasure.due_at
+    warned_at, overdue_at = erasure.warned_at, erasure.overdue_at
     if erasure.warned_at is None and now >= erasure.due_at - house.erasing.warn_before:
-        changes["warned_at"] = now
+        warned_at = now
         tx.callbacks.owe(house.callbacks, [_notice("late", erasure, places)], now)
         if not late:
             tx.afterwards(partial(log.error, "erasure may come too late", **words))
     if late and erasure.overdue_at is None:
-        changes["overdue_at"] = now
+        overdue_at = now
         tx.afterwards(partial(log.error, "erasure is overdue", **words))
-    after = replace(erasure, **changes)
-    tx.erasures.amend(which, check_at=_next_deadline(house, after), **changes)
-    if "overdue_at" in changes:
+    after = replace(erasure, warned_at=warned_at, overdue_at=overdue_at)
+    tx.erasures.amend(which, check_at=_next_deadline(house, after), warned_at=warned_at, overdue_at=overdue_at)
+    if overdue_at != erasure.overdue_at:
         issue(tx, house, which, "overdue", now)
 
 

@@ -32,6 +32,8 @@ class Gauges:
     callback_states: Mapping[str, str] = field(default_factory=dict)
     employees_unfetched: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (webhook, state)
     removals_held: int | None = None  # people whose departures wait for an operator
+    erasures: Mapping[str, int] = field(default_factory=dict)  # those that are not confirmed, by state
+    erasures_overdue: int | None = None  # open past their due date
     receipts: tuple[int, str] | None = None  # how long their chain is, and the hash of its newest
     receipts_unsigned: int | None = None
 
@@ -108,6 +110,10 @@ class _Handed:
         yield _family("employees_unfetched", words, ("name", "state"), gauges.employees_unfetched.items())
         held = [] if gauges.removals_held is None else [((), gauges.removals_held)]
         yield _family("removals_held", "People whose departures wait for an operator.", (), held)
+        erasures = [((state,), count) for state, count in gauges.erasures.items()]
+        yield _family("erasures", "Erasures that are open, or verified and to be looked at again.", ("state",), erasures)
+        overdue = [] if gauges.erasures_overdue is None else [((), gauges.erasures_overdue)]
+        yield _family("erasures_overdue", "Erasures that are open past their due date.", (), overdue)
         yield from _receipts(gauges)
         situations = gauges.situations.items()
         yield _family("reconcile_situations", "Faces that are not in sync.", ("library", "situation"), situations)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, literal_column, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, func, insert, literal_column, or_, select, update
 
 from syncsvc.model.erasures import Erasing, Verdict
 from syncsvc.model.people import HeldFace, LibraryName, PersonId, Revision
@@ -22,7 +22,7 @@ MOST_REQUESTS = 100  # of one library, the newest
 Request = Mapping[str, str]
 
 _e, _l = erasures.c, erasure_libraries.c
-_UNFINISHED = literal_column("erasures.state <> 'confirmed'")  # spelled out like the index' own condition
+_UNFINISHED: ColumnElement[bool] = literal_column("erasures.state <> 'confirmed'")  # spelled out like the index' own condition
 _FINAL = tuple(one.value for one in Verdict if one.final)
 _OPEN = or_(_l.verdict.is_(None), _l.verdict.not_in(_FINAL))
 
@@ -204,6 +204,11 @@ class Erasures:
         states = {"open": 0, "verified": 0, **{str(row.state): int(row.many) for row in rows}}
         late = select(func.count()).where(_UNFINISHED, _e.state == "open", _e.due_at < now)
         return states, self._connection.scalar(late) or 0
+
+    def late(self) -> int:
+        """How many are open of which it was said that they may come too late."""
+        warned = select(func.count()).where(_UNFINISHED, _e.state == "open", _e.warned_at.is_not(None))
+        return self._connection.scalar(warned) or 0
 
     def _faces_by_library(self, people: Collection[PersonId]) -> dict[PersonId, dict[LibraryName, int]]:
         told: dict[PersonId, dict[LibraryName, int]] = {}

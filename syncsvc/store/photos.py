@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, case, delete, exists, func, or_, select
 
 from syncsvc.model.people import Digest, Feature, Photo, Source
 from syncsvc.store.dialect import insert
-from syncsvc.store.tables import faces, lost_faces, photos
+from syncsvc.store.tables import faces, lost_faces, people, photos
 from syncsvc.store.vault import KEY_ID_LENGTH, Vault
 
 key_id = func.substr(photos.c.sealed, 1, KEY_ID_LENGTH)
@@ -77,6 +77,12 @@ class Photos:
     def get(self, digest: Digest) -> Source | None:
         row = self._connection.execute(select(photos).where(photos.c.digest == digest)).one_or_none()
         return None if row is None else unseal(self._vault, row)
+
+    def in_use(self, digest: Digest) -> bool:
+        """Whether somebody who is with us has a face from this picture, or had it and an add of it is under way."""
+        stays = select(people.c.id).where(people.c.departed_at.is_(None))
+        had = exists().where(lost_faces.c.digest == digest, lost_faces.c.person_id.in_(stays))
+        return bool(self._connection.scalar(select(exists().where(faces.c.digest == digest) | had)))
 
     def forget_unused(self, digests: Iterable[Digest]) -> int:
         """Delete those of `digests` that no face refers to, wanted or lost; returns how many went."""

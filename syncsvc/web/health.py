@@ -64,6 +64,7 @@ def _gauges(service: Service) -> Gauges:
             oldest = tx.deliveries.oldest_wait()
             unfetched = tx.invalidations.failing()
             held = count_held(tx)
+            erasures, overdue = tx.erasures.unfinished(now)
             head, unsigned = tx.receipts.head(), tx.receipts.count_waiting()
         callbacks = callback_views(service.house)
     except DatabaseUnavailableError:
@@ -82,6 +83,8 @@ def _gauges(service: Service) -> Gauges:
         employees_unfetched={(name, state): 0 for name in asked for state in ("due", "exhausted")} | unfetched,
         callback_states={one.name: one.state for one in callbacks},
         removals_held=held,
+        erasures=erasures,
+        erasures_overdue=overdue,
         receipts=(head.number, head.hash),
         receipts_unsigned=unsigned,
     )

@@ -25,7 +25,7 @@ router = APIRouter()
 
 @router.api_route("/photos/{token}", methods=["GET", "HEAD"], include_in_schema=False)
 def photo(token: str, service: TheService) -> Response:
-    """404 for whatever is not a valid, unexpired token of a photo that is still stored: it never says which."""
+    """404 for whatever is not a valid, unexpired token of a photo that somebody still has: it never says which."""
     link = service.links.open(token) if len(token) <= _LONGEST_TOKEN else None
     found = _behind(service, link) if link is not None else None
     if found is None:
@@ -36,7 +36,8 @@ def photo(token: str, service: TheService) -> Response:
 def _behind(service: Service, link: Link) -> Photo | None:
     shelf = service.house.shelves.get(link.library)
     with service.house.store.reading() as tx:
-        found = tx.photos.get(link.digest)
+        # Not where it is only kept because a library may have it: a link of before the departure ends with it.
+        found = tx.photos.get(link.digest) if tx.photos.in_use(link.digest) else None
     if shelf is None or not isinstance(found, Photo):
         return None
     try:

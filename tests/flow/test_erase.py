@@ -1,6 +1,5 @@
 """A departure is pursued until each library was read and has nothing of the person; accepted is not verified."""
 
-from collections.abc import Iterator
 from dataclasses import replace as changed
 from typing import Any
 
@@ -456,7 +455,7 @@ def count(tx: Any) -> list[str]:
 
 
 @pytest.fixture
-def late(stage: Stage) -> Iterator[Stage]:
+def late(stage: Stage) -> Stage:
     """A paused library, and somebody who should be gone from it within 72 hours; callbacks are told."""
     stage.house = changed(stage.house, callbacks=frozenset({"hr"}), erasing=Erasing())
     gone(stage, 1)

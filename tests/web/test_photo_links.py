@@ -6,9 +6,11 @@ from datetime import timedelta
 import pytest
 from PIL import Image
 
+from syncsvc.flow.record import record
 from syncsvc.intake.photos import read_photo
 from syncsvc.library.fitting import fit
-from syncsvc.model.people import Digest, Feature, LibraryName, Photo
+from syncsvc.model.changes import Departed, FaceReplaced, Told, Upserted
+from syncsvc.model.people import Digest, FaceId, Feature, LibraryName, PersonId, Photo
 from syncsvc.store.links import LIFETIME, Links
 from syncsvc.store.vault import Vault
 from syncsvc.wiring import Service, now
@@ -16,6 +18,7 @@ from tests.vendors.photos import too_large_for
 from tests.web.asking import Client
 
 NORTH_GATE = LibraryName("north-gate")
+ALICE, FRONT = PersonId("alice"), FaceId("front")
 
 
 @pytest.fixture
@@ -23,8 +26,7 @@ def photo(service: Service) -> Photo:
     drawn = io.BytesIO()
     Image.new("RGB", (64, 64), "teal").save(drawn, "JPEG")
     photo = read_photo(drawn.getvalue())
-    with service.house.store.transaction() as tx:
-        tx.photos.keep(photo, now())
+    record(service.house, Told("hr", "hired", Upserted(ALICE, ((FRONT, photo),))))
     return photo
 
 
@@ -39,6 +41,40 @@ def test_a_fresh_link_opens_its_photo(client: Client, service: Service, photo: P
     assert answer.headers["Content-Type"] == "image/jpeg"
     assert answer.headers["Cache-Control"] == "no-store"
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_link_ends_with_the_departure_of_whom_it_shows_though_the_photo_is_kept(
+    client: Client, service: Service, photo: Photo
+) -> None:
+    link = path(service, photo.digest)
+    keep_in_doubt(service)
+
+    record(service.house, Told("hr", "left", Departed(ALICE)))
+
+    with service.house.store.reading() as tx:
+        assert tx.photos.get(photo.digest) is not None
+    assert client.get(link).status_code == 404
+
+
+def test_a_photo_that_is_exchanged_can_still_be_fetched_by_a_library_that_is_at_it(
+    client: Client, service: Service, photo: Photo
+) -> None:
+    link = path(service, photo.digest)
+    keep_in_doubt(service)
+
+    drawn = io.BytesIO()
+    Image.new("RGB", (64, 64), "navy").save(drawn, "JPEG")
+    record(service.house, Told("hr", "swapped", FaceReplaced(ALICE, FRONT, read_photo(drawn.getvalue()))))
+
+    assert client.get(link).status_code == 200
+
+
+def keep_in_doubt(service: Service) -> None:
+    """A library is at Alice's delivery just now."""
+    with service.house.store.transaction() as tx:
+        for one in tx.deliveries.of_person(ALICE):
+            until = now() + timedelta(seconds=45)
+            assert tx.deliveries.claim(one.library, [one.id], lease="a/b", now=now(), until=until)
 
 
 def test_its_size_can_be_asked_first(client: Client, service: Service, photo: Photo) -> None:
@@ -85,8 +121,7 @@ def test_every_other_token_is_nothing_here(client: Client, service: Service, pho
 def test_a_photo_is_served_as_the_library_takes_it_that_the_link_was_made_for(client: Client, service: Service) -> None:
     rule = service.house.shelf(NORTH_GATE).library.capabilities.photo
     photo = too_large_for(rule)
-    with service.house.store.transaction() as tx:
-        tx.photos.keep(photo, now())
+    record(service.house, Told("hr", "hired", Upserted(ALICE, ((FRONT, photo),))))
 
     answer = client.get(path(service, photo.digest))
 
@@ -96,15 +131,13 @@ def test_a_photo_is_served_as_the_library_takes_it_that_the_link_was_made_for(cl
 
 def test_a_photo_that_nothing_makes_fit_is_not_there(client: Client, service: Service) -> None:
     photo = Photo(b"no picture", "image/webp", 300, 300)
-    with service.house.store.transaction() as tx:
-        tx.photos.keep(photo, now())
+    record(service.house, Told("hr", "hired", Upserted(ALICE, ((FRONT, photo),))))
 
     assert client.get(path(service, photo.digest)).status_code == 404
 
 
 def test_a_feature_is_no_photo(client: Client, service: Service) -> None:
     feature = Feature((0.5,) * 512)
-    with service.house.store.transaction() as tx:
-        tx.photos.keep(feature, now())
+    record(service.house, Told("hr", "hired", Upserted(ALICE, ((FRONT, feature),))))
 
     assert client.get(path(service, feature.digest)).status_code == 404

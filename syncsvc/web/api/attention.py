@@ -29,11 +29,13 @@ _MARK = TypeAdapter(_Mark)
 
 class AttentionPage(BaseModel):
     """`next` is the address of the next page; null on the last one. `departures_held`: so many people's departures
-    wait for an operator; `/v1/removals` shows them."""
+    wait for an operator; `/v1/removals` shows them. `erasures_late`: so many erasures are open and will come too late
+    unless somebody looks why; `/v1/erasures?state=open` shows them."""
 
     items: list[NeedsAttention]
     next: str | None
     departures_held: int
+    erasures_late: int
 
 
 class Reopened(BaseModel):
@@ -65,7 +67,10 @@ def list_attention(
     page = needing_attention(service.house, asked.chosen(), after=after, limit=asked.limit)
     place = None if page.next is None else _Mark.model_validate(page.next, from_attributes=True)
     return AttentionPage(
-        items=list(page.items), next=next_page(request, _MARK, place), departures_held=page.departures_held
+        items=list(page.items),
+        next=next_page(request, _MARK, place),
+        departures_held=page.departures_held,
+        erasures_late=page.erasures_late,
     )
 
 
