@@ -52,7 +52,7 @@ def window(listing: Listing, items: Sequence[T], start: int, size: int) -> Seque
         case Listing.MISSING_PAGE if start:
             start += size
         case Listing.DUPLICATE_PAGE if start:
-            start -= size
+            start = max(0, start - size)
     return items[start : start + size]
 
 

@@ -30,7 +30,7 @@ _AFRESH: Mapping[str, object] = MappingProxyType(
 class ListingState:
     """The newest reading of a library, of which there is one at most.
 
-    `state` is reading, read (to the end), compared, waiting (for an approval) or done. `faces` are different ones,
+    `state` is reading, read (to the end), compared, waiting (for an approval), mending or done. `faces` are different ones,
     `repeated` were shown again. `count_before` and `count_after` are what the library said it holds. `completeness`
     is known when all was read, also while the state is still reading: then it is the vendor's word, to be judged.
     `complete_at` is when a complete reading, this or an earlier one, was last finished.
@@ -92,7 +92,7 @@ class Listings:
         over = or_(_l.state.not_in(UNDER_WAY), planned, _l.reached_at < given_up_before)
         again = {"run": _l.run + 1, **values, **_AFRESH}
         statement = statement.on_conflict_do_update(index_elements=["library"], set_=again, where=over)
-        return self._connection.execute(statement).rowcount > 0
+        return self._connection.scalar(statement.returning(_l.run)) is not None
 
     def lease(
         self, library: LibraryName, holder: str, *, now: datetime, until: datetime, dead: str | None = None
