@@ -45,7 +45,10 @@ def check(context: typer.Context, *, as_json: Json = False) -> None:
 def _findings(here: Desk) -> Iterator[Finding]:
     here.service  # noqa: B018 - every mistake of the configuration is raised here, before anything is asked
     yield Finding("configuration", "ok", str(here.file))
-    yield _try("database", lambda: _database(here))
+    database = _try("database", lambda: _database(here))
+    yield database
+    if database.state == "ok":
+        yield _try("receipts", lambda: _receipts(here))
     with _some_redis(here):
         yield _try("redis", lambda: _redis(here))
         clocks: dict[str, float] = {}
@@ -73,6 +76,19 @@ def _database(here: Desk) -> str:
     if found != schema.head():
         raise SyncsvcError(f"the schema is at {found}, not {schema.head()}; run `syncsvc db upgrade`")
     return f"{store.engine.dialect.name}, schema {found}"
+
+
+def _receipts(here: Desk) -> str:
+    with here.house.store.reading() as tx:
+        head, waiting = tx.receipts.head(), tx.receipts.count_waiting()
+    signer = here.house.signer
+    if signer is None and waiting:
+        words = "1 receipt waits" if waiting == 1 else f"{waiting:,} receipts wait"
+        raise SyncsvcError(f"{words} to be signed: set service.receipt_key; `syncsvc keygen` prints one")
+    if signer is None:
+        return "there is no service.receipt_key, so receipts of erasures will wait; `syncsvc keygen` prints one"
+    queued = f", {waiting:,} about to be signed" if waiting else ""
+    return f"{head.number:,} in the chain{queued}, signed with the key whose public part is {signer.public_key.base64}"
 
 
 def _redis(here: Desk) -> str:

@@ -8,7 +8,8 @@ from datetime import datetime
 from syncsvc.flow.house import House
 from syncsvc.model.errors import NotFoundError
 from syncsvc.model.people import PersonId
-from syncsvc.model.receipts import Envelope, Kind, LibraryFacts
+from syncsvc.model.receipt_form import Envelope, Kind
+from syncsvc.model.receipts import LibraryFacts
 from syncsvc.store import Transaction
 from syncsvc.store.erased import Erasure, Place, State
 

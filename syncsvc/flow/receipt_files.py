@@ -8,7 +8,7 @@ from typing import BinaryIO
 from syncsvc.flow.signing import PublicKey, check_signature
 from syncsvc.model.errors import InputError
 from syncsvc.model.receipt_chain import Stretch, follow, join, link
-from syncsvc.model.receipts import LONGEST, Envelope, ReceiptError, parse
+from syncsvc.model.receipt_form import LONGEST, Envelope, ReceiptError, is_hash, parse
 
 Watch = Callable[[Envelope], object]
 
@@ -49,6 +49,8 @@ def check_files(
         if watch is not None:
             watch(envelope)
 
+    if head is not None and not is_hash(head):
+        raise InputError("the head must be the 64 hexadecimal digits of a receipt's hash")
     whole = join([_stretch(file, see) for file in files])
     if whole is None:
         raise InputError("there is no file to check; name one")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any
 
-from syncsvc.model.receipts import Envelope, Kind
+from syncsvc.model.receipt_form import Envelope, Kind
 
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 62em; margin: 2em auto; padding: 0 1em; color: #222 }
@@ -91,9 +91,8 @@ def _library(one: Mapping[str, Any]) -> Iterator[str]:
     told += [f"faces had come back {one['came_back']} times, and were removed again"] if one["came_back"] else []
     yield "<br>".join(_text(line) for line in told)
     yield "</td><td>"
-    before = [f"{one['requests_before']} earlier ones are left out"] if one["requests_before"] else []
     requests = [f"{each['operation']} {each['request_id']} ({_time(each['at'])})" for each in one["requests"]]
-    yield "<br>".join(f"<code>{_text(line)}</code>" for line in [*before, *requests]) or "none"
+    yield "<br>".join(f"<code>{_text(line)}</code>" for line in requests) or "none"
     yield "</td></tr>"
 
 

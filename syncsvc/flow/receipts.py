@@ -15,7 +15,8 @@ from syncsvc.flow.house import House
 from syncsvc.flow.signing import Signer
 from syncsvc.model.errors import NotFoundError
 from syncsvc.model.people import LibraryName
-from syncsvc.model.receipts import Envelope, Kind, chained, digest, erasure_facts, retirement_facts
+from syncsvc.model.receipt_form import Envelope, Kind, digest
+from syncsvc.model.receipts import chained, erasure_facts, retirement_facts
 from syncsvc.store import Transaction
 from syncsvc.store.receipts import About, Head, Signed
 

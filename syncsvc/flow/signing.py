@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from syncsvc.model.errors import InputError
-from syncsvc.model.receipts import Envelope, ReceiptError, canonical
+from syncsvc.model.receipt_form import Envelope, ReceiptError, canonical
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64

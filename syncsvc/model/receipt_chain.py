@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from syncsvc.model.receipts import Envelope, ReceiptError
+from syncsvc.model.receipt_form import Envelope, ReceiptError
 
 
 @dataclass(frozen=True, slots=True)

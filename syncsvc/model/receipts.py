@@ -1,49 +1,20 @@
-"""A receipt: what it says, in which bytes, and how one is told from what only looks like one.
+"""What a receipt says: of an erasure, library by library and without naming anybody, or of a library that retired."""
 
-A receipt's *body* is a JSON object in canonical form: UTF-8 without a byte order mark, the keys of every object sorted
-by their code points, no white space between the parts, nothing escaped that JSON lets stand, whole numbers only. Those
-bytes are hashed (SHA-256) and signed (Ed25519). An *envelope* is one line, a JSON object in the same form:
-`{"hash": ..., "public_key": ..., "receipt": the body, "signature": ...}`. Instants are in UTC, to the second.
-"""
-
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NoReturn
+from typing import Any
 
-from syncsvc.model.errors import InputError
 from syncsvc.model.keys import person_hash, person_key
 from syncsvc.model.people import PersonId
+from syncsvc.model.receipt_form import FORMAT, Kind, canonical
 
-FORMAT = "syncsvc-receipt/1"
-BEGINNING = "0" * 64  # what the first receipt names as the one before it
-LONGEST = 4 * 1024 * 1024  # bytes of an envelope; hundreds of libraries fit
-MOST_REQUESTS = 50  # to one library, the newest; how many more there were is said
+MOST_REQUESTS = 100  # to one library, the newest
 MASK = "[person]"
-
 _LONGEST_WORDS = 500
 _SHORT = 4  # characters of an id that may well be a part of other words
-_HASH = re.compile(r"[0-9a-f]{64}")
-_KEYS = frozenset({"hash", "public_key", "receipt", "signature"})
-
-Body = Mapping[str, Any]
-
-
-class Kind(StrEnum):
-    """Why a receipt was issued."""
-
-    VERIFIED = "verified"
-    CONFIRMED = "confirmed"
-    OVERDUE = "overdue"
-    RETIRED = "retired"
-
-
-class ReceiptError(InputError):
-    """It is no receipt of ours, or not as it was issued; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,53 +58,6 @@ class ErasureFacts:
     libraries: Sequence[LibraryFacts] = field(default=())
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """A receipt as it is handed over; nothing of it is believed before its signature was checked."""
-
-    body: Body
-    hash: str
-    signature: str
-    public_key: str
-
-    @property
-    def number(self) -> int:
-        return int(self.body["number"])
-
-    @property
-    def previous(self) -> str:
-        return str(self.body["previous"])
-
-    @property
-    def kind(self) -> str:
-        return str(self.body["kind"])
-
-    def line(self) -> bytes:
-        """The envelope in canonical form, with a newline at its end."""
-        told = {
-            "hash": self.hash,
-            "public_key": self.public_key,
-            "receipt": self.body,
-            "signature": self.signature,
-        }
-        return canonical(told) + b"\n"
-
-
-def canonical(value: Any) -> bytes:
-    """The one form in which a value is signed. Raises ReceiptError for what has none, as a fraction."""
-    _check(value)
-    try:
-        return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-    except UnicodeEncodeError:
-        raise ReceiptError("half a character is in it, which UTF-8 cannot say") from None
-    except RecursionError:
-        raise ReceiptError("it is nested too deeply") from None
-
-
-def digest(body: bytes) -> str:
-    return hashlib.sha256(body).hexdigest()
-
-
 def erasure_facts(erasure: ErasureFacts, kind: Kind, as_of: datetime) -> dict[str, Any]:
     """What a receipt says of an erasure, as far as it does not depend on its place in the chain."""
     hide = _Hiding(erasure.person)
@@ -170,91 +94,6 @@ def instant(moment: datetime | None) -> str | None:
     return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def parse(line: bytes) -> Envelope:
-    """What was written as one line. Its form is right then, and its hash; nobody has checked who signed it.
-
-    Raises ReceiptError for everything else, whatever it is.
-    """
-    if len(line) > LONGEST:
-        raise ReceiptError(f"it is longer than {LONGEST:,} bytes; no receipt is")
-    told = _loaded(line.removesuffix(b"\n").removesuffix(b"\r"))
-    if not isinstance(told, dict) or set(told) != _KEYS:
-        raise ReceiptError("it is no receipt: needed is an object of hash, public_key, receipt and signature")
-    body, words = told["receipt"], [told[name] for name in ("hash", "signature", "public_key")]
-    if not isinstance(body, dict) or not all(isinstance(one, str) for one in words):
-        raise ReceiptError("it is no receipt: receipt must be an object, the others must be strings")
-    _check_place(body)
-    envelope = Envelope(body, *words)
-    if envelope.line().rstrip(b"\n") != line.removesuffix(b"\n").removesuffix(b"\r"):
-        raise ReceiptError(
-            "it is not in the form in which receipts are issued: white space, the order of keys or escapes were"
-            " changed; ask for the file as it was, or restore the form with `jq -cS . FILE`"
-        )
-    if digest(canonical(body)) != envelope.hash:
-        raise ReceiptError("its hash is not that of its content; one of the two was changed")
-    return envelope
-
-
-def _loaded(text: bytes) -> Any:
-    try:
-        return json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_unrepeated,
-            parse_float=_fraction,
-            parse_constant=_fraction,
-        )
-    except UnicodeDecodeError:
-        raise ReceiptError("it is no receipt: it is not UTF-8") from None
-    except RecursionError:
-        raise ReceiptError("it is no receipt: it is nested too deeply") from None
-    except ReceiptError:
-        raise
-    except ValueError:
-        raise ReceiptError("it is no receipt: it is not JSON, or more than one line of it was cut off") from None
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    told = dict(pairs)
-    if len(told) != len(pairs):
-        raise ReceiptError("an object in it has the same key twice")
-    return told
-
-
-def _fraction(_text: str) -> NoReturn:
-    raise ReceiptError("there is a number in it that is not whole")
-
-
-def _check_place(body: Mapping[str, Any]) -> None:
-    """What makes a link of a chain: raises ReceiptError where it cannot be one."""
-    known = body.get("format")
-    if known != FORMAT:
-        raise ReceiptError(f"its format is not {FORMAT}; a newer version of syncsvc may know it")
-    number, previous = body.get("number"), body.get("previous")
-    if type(number) is not int or not 0 < number < 2**63:
-        raise ReceiptError("it has no number, or one that cannot be")
-    if not isinstance(previous, str) or not _HASH.fullmatch(previous) or (previous == BEGINNING) != (number == 1):
-        raise ReceiptError(f"what receipt {number} names as the one before it cannot be")
-    if body.get("kind") not in set(Kind):
-        raise ReceiptError(f"receipt {number} is of a kind that nobody knows")
-
-
-def _check(value: Any) -> None:
-    """Only what has one form. Iteratively, so that nothing is nested too deeply for it."""
-    left = [value]
-    while left:
-        match left.pop():
-            case None | bool() | int() | str():
-                pass
-            case dict() as told:
-                if not all(isinstance(key, str) for key in told):
-                    raise ReceiptError("an object in it has a key that is no text")
-                left += told.values()
-            case list() as several:
-                left += several
-            case other:
-                raise ReceiptError(f"a {type(other).__name__} cannot be in a receipt; there are no fractions in it")
-
-
 def _plain(value: Any) -> Any:
     match value:
         case datetime():
@@ -285,7 +124,6 @@ def _library(library: LibraryFacts, hide: "_Hiding") -> dict[str, Any]:
             {"at": instant(one.at), "operation": hide(one.operation), "request_id": hide(one.request_id)}
             for one in shown
         ],
-        "requests_before": len(library.requests) - len(shown),
         "vendor": library.vendor,
         "verdict": library.verdict,
     }

@@ -16,7 +16,7 @@ State = Literal["open", "verified", "confirmed", "overdue"]
 STATES: tuple[State, ...] = get_args(State)
 
 _e, _l = erasures.c, erasure_libraries.c
-_UNFINISHED = literal_column("erasures.state <> 'confirmed'")  # as the index has it
+_UNFINISHED: ColumnElement[bool] = literal_column("erasures.state <> 'confirmed'")  # as the index has it
 
 
 @dataclass(frozen=True, slots=True)

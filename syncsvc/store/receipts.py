@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, func, insert, literal_column, select, text
 
-from syncsvc.model.receipts import BEGINNING, Envelope, Kind, ReceiptError
+from syncsvc.model.receipt_form import BEGINNING, Envelope, Kind, ReceiptError
 from syncsvc.store.tables import receipts, unsigned_receipts
 
 _r, _u = receipts.c, unsigned_receipts.c

@@ -102,7 +102,8 @@ def test_the_unexpected_goes_to_a_file_without_its_secrets(
 def test_fresh_keys_fit_the_configuration(run: Run) -> None:
     fresh = json.loads(run("keygen", "--json").out)
 
-    assert {name: len(base64.b64decode(key)) for name, key in fresh.items()} == {"photo_key": 32, "receipt_key": 32}
+    lengths = {name: len(base64.b64decode(key)) for name, key in fresh.items()}
+    assert lengths == {"photo_key": 32, "receipt_key": 32, "receipt_public_key": 32}
     assert run("keygen").out != run("keygen").out
 
 

@@ -12,7 +12,7 @@ from syncsvc.flow.house import House
 from syncsvc.flow.receipts import every_receipt, issue
 from syncsvc.flow.signing import Signer
 from syncsvc.model.permits import Unlimited
-from syncsvc.model.receipts import Envelope
+from syncsvc.model.receipt_form import Envelope
 from syncsvc.store import Store
 from syncsvc.store.tables import erasure_libraries, erasures
 from tests.conftest import MovableClock

@@ -19,7 +19,7 @@ from syncsvc.flow.receipts import issue, issue_pending, issue_retirement
 from syncsvc.flow.signing import Signer
 from syncsvc.model.errors import NotFoundError
 from syncsvc.model.people import LibraryName
-from syncsvc.model.receipts import BEGINNING, ReceiptError
+from syncsvc.model.receipt_form import BEGINNING, ReceiptError
 from syncsvc.store import Store
 from tests.conftest import MovableClock
 from tests.flow.receipt_ground import ALICE, ERASURE, SIGNER, SUBJECT, chain, found_out, house_of, open_erasure, say
@@ -67,7 +67,6 @@ def test_a_receipt_says_what_is_known_library_by_library(opened: str, store: Sto
         "name": "gate",
         "reason": None,
         "requests": [{"at": "2026-03-02T08:00:00Z", "operation": "delete", "request_id": "req-1"}],
-        "requests_before": 0,
         "vendor": "huawei",
         "verdict": "verified_absent",
     }
@@ -200,7 +199,7 @@ def test_an_erasure_that_nobody_opened_has_no_receipt(store: Store, clock: Movab
 
 
 @pytest.mark.timeout(60)
-def test_two_processes_at_once_make_one_chain(store: Store, clock: MovableClock, vault: object) -> None:
+def test_two_processes_at_once_make_one_chain(store: Store, clock: MovableClock) -> None:
     """Each has a store of its own, as processes do; half of them first sign what had waited."""
     ids = [f"{number:032x}" for number in range(12)]
     for number, one in enumerate(ids):
@@ -225,8 +224,8 @@ def test_two_processes_at_once_make_one_chain(store: Store, clock: MovableClock,
         thread.start()
     for thread in threads:
         thread.join()
-    for one in stores:
-        one.close()
+    for opened_twice in stores:
+        opened_twice.close()
 
     whole = chain(house_of(store, clock))
     assert [one.number for one in whole] == list(range(1, 29))
@@ -247,14 +246,14 @@ def test_a_new_key_goes_on_with_the_chain_and_old_receipts_name_the_old_one(
 
 def test_a_long_correspondence_is_cut_to_its_newest_and_says_so(store: Store, clock: MovableClock) -> None:
     open_erasure(store, clock())
-    times = [(clock() + timedelta(minutes=number)).isoformat() for number in range(60)]
+    times = [(clock() + timedelta(minutes=number)).isoformat() for number in range(110)]
     found_out(
         store, "gate", requests=[{"operation": "delete", "request_id": f"r{at}", "at": at} for at in reversed(times)]
     )
 
     told = say(house_of(store, clock)).body["libraries"][0]
 
-    assert (len(told["requests"]), told["requests_before"]) == (50, 10)
+    assert len(told["requests"]) == 100
     assert datetime.fromisoformat(told["requests"][-1]["at"]) == datetime.fromisoformat(times[-1])
 
 

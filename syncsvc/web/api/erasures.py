@@ -12,7 +12,7 @@ from syncsvc.flow.erasure_views import ErasureView, erasure_page, erasure_view, 
 from syncsvc.flow.receipt_page import POLICY, receipt_page
 from syncsvc.intake.dialects.words import Instant
 from syncsvc.model.errors import NotFoundError
-from syncsvc.model.receipts import Kind
+from syncsvc.model.receipt_form import Kind
 from syncsvc.store.erased import Place, State
 from syncsvc.web.api.parameters import Asked, AskedPage, Word, decoded, next_page, place_of
 from syncsvc.web.callers import READS
