@@ -6,20 +6,24 @@ import json
 import logging
 import shutil
 import subprocess
+import sys
 import threading
+import tracemalloc
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from syncsvc.flow.receipt_files import check_files
 from syncsvc.flow.receipts import issue, issue_pending, issue_retirement
 from syncsvc.flow.signing import Signer
 from syncsvc.model.errors import NotFoundError
 from syncsvc.model.people import LibraryName
-from syncsvc.model.receipt_form import BEGINNING, ReceiptError
+from syncsvc.model.receipt_form import BEGINNING, Envelope, ReceiptError, digest
+from syncsvc.model.receipts import chained
 from syncsvc.store import Store
 from tests.conftest import MovableClock
 from tests.flow.receipt_ground import ALICE, ERASURE, SIGNER, SUBJECT, chain, found_out, house_of, open_erasure, say
@@ -260,3 +264,40 @@ def test_a_long_correspondence_is_cut_to_its_newest_and_says_so(store: Store, cl
 def test_the_key_is_shown_to_nobody() -> None:
     assert logging.Formatter().format(logging.makeLogRecord({"msg": SIGNER})) == repr(SIGNER)
     assert base64.b64encode(bytes(range(32))).decode() not in repr(SIGNER)
+
+
+def test_the_receipt_in_the_documentation_verifies_by_what_the_documentation_says(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "erasure.md").read_text("utf-8")
+    line, script = (page.split(f"```{kind}\n")[1].split("```")[0] for kind in ("json", "python"))
+    (tmp_path / "receipts.jsonl").write_text(line, "utf-8")
+    (tmp_path / "verify.py").write_text(script, "utf-8")
+
+    def run() -> "subprocess.CompletedProcess[str]":
+        command = [sys.executable, "verify.py", SIGNER.public_key.base64, "receipts.jsonl"]
+        return subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+
+    found = check_files([tmp_path / "receipts.jsonl"], [SIGNER.public_key])
+    assert run().stdout == f"valid; the head is {found.head}\n"
+    (tmp_path / "receipts.jsonl").write_text(line.replace("unverifiable", "verified_absent"), "utf-8")
+    assert "InvalidSignature" in run().stderr
+
+
+def test_a_long_export_is_checked_in_little_memory(tmp_path: Path) -> None:
+    """A chain of 3,000, of which never more than a few are in memory at once."""
+    before = BEGINNING
+    facts = {"as_of": "now", "kind": "retired", "library": "gate", "retirement": {"words": "x" * 2000}}
+    with (tmp_path / "all.jsonl").open("wb") as file:
+        for number in range(1, 3001):
+            body = chained(
+                facts, number=number, previous=before, issued_at=datetime(2026, 3, 2, tzinfo=UTC), software="s"
+            )
+            before = digest(body)
+            file.write(Envelope(json.loads(body), before, SIGNER.sign(body), SIGNER.public_key.base64).line())
+    tracemalloc.start()
+
+    found = check_files([tmp_path / "all.jsonl"], [SIGNER.public_key], head=before)
+    seen = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert (found.first, found.last, found.published) == (1, 3000, True)
+    assert seen < 2_000_000 < (tmp_path / "all.jsonl").stat().st_size
