@@ -30,8 +30,8 @@ _AFRESH: Mapping[str, object] = MappingProxyType(
 class ListingState:
     """The newest reading of a library, of which there is one at most.
 
-    `state` is reading, read (to the end), compared, waiting (for an approval), mending or done. `faces` are different ones,
-    `repeated` were shown again. `count_before` and `count_after` are what the library said it holds. `completeness`
+    `state` is reading, read (to the end), compared, waiting (for an approval), mending or done. `faces` are different
+    ones, `repeated` were shown again. `count_before` and `count_after` are what the library said it holds. `completeness`
     is known when all was read, also while the state is still reading: then it is the vendor's word, to be judged.
     `complete_at` is when a complete reading, this or an earlier one, was last finished.
     """
@@ -213,10 +213,14 @@ class Listings:
             libraries.c.policy != "observe",
             or_(libraries.c.open_until.is_(None), libraries.c.open_until <= now),
         )
-        due = select(_d.id).where(_d.library.in_(works), IS_OPEN, _d.due_at <= now).limit(1)
-        return self._connection.scalar(due) is not None
+        # One library at a time: with several in one question PostgreSQL would rather read the whole table.
+        return any(self._is_due(name, now) for name in self._connection.scalars(works).all())
 
     # --- underneath -----------------------------------------------------------------------------------------------
+
+    def _is_due(self, name: str, now: datetime) -> bool:
+        due = select(_d.id).where(_d.library == name, IS_OPEN, _d.due_at <= now).order_by(_d.rank).limit(1)
+        return self._connection.scalar(due) is not None
 
     def _add(self, held: ListingState, faces: Sequence[Listed]) -> int:
         fresh = {face.vendor_face_id: face for face in faces}

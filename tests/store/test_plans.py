@@ -33,6 +33,7 @@ ASKS: dict[str, Callable[[Transaction, MovableClock], Any]] = {
     "of_person": lambda tx, _: tx.deliveries.of_person(PersonId("person-7")),
     "in_doubt": lambda tx, _: tx.deliveries.in_doubt([PersonId("person-7")]),
     "ever_told": lambda tx, _: tx.deliveries.ever_told([PersonId("person-7"), PersonId("person-8")]),
+    "anything_due": lambda tx, clock: tx.listings.anything_due([GATE, YARD], clock()),
     "busy_in": lambda tx, clock: tx.deliveries.busy_in([GATE, YARD], clock()),
     "want": lambda tx, clock: tx.deliveries.want(
         [
