@@ -1,0 +1,90 @@
+"""Reconciliation of one library from end to end: read it, compare, and mend what is wrong."""
+
+import time
+from contextlib import suppress
+from datetime import timedelta
+
+from syncsvc.flow.compare import compare
+from syncsvc.flow.house import House
+from syncsvc.flow.listing import Watch, begin, read_on
+from syncsvc.flow.mend import MENDING, mend
+from syncsvc.model.errors import InputError, NotFoundError, UnsafePlanError
+from syncsvc.model.people import LibraryName
+from syncsvc.store.listings import ListingState
+
+ONLY_LOOKING = "plan"  # the cause of readings of which nothing is made but a plan
+ADOPTING = "adopt"  # the cause of readings of libraries whose people are not bound yet: all would be strangers
+_OTHERS = frozenset({ONLY_LOOKING, ADOPTING})  # what is read for these is theirs alone
+FORGOTTEN = timedelta(hours=1)  # whoever made a plan of a reading has died, after so long
+SLICE = 10.0  # seconds of reading between two looks at how far it is
+STANDSTILL = 0.5  # seconds to wait where somebody else reads, or nobody can
+
+
+def reconcile(
+    house: House, name: LibraryName, cause: str, *, seconds: float, watch: Watch | None = None
+) -> ListingState:
+    """Begin, or go on where somebody stopped, and get as far as that is possible in so many seconds.
+
+    The listing's state says how far: `reading`, `done`, or `waiting` where the removal guard wants an operator's
+    approval; nobody has been touched then. Raises NotFoundError where the library was never read, and cannot be now.
+    """
+    until = time.monotonic() + seconds
+    house.shelf(name)
+    _give_up_plan(house, name)
+    begin(house, name, cause)
+    listing = newest(house, name)
+    if listing.state == "reading":
+        listing = read_on(house, name, seconds=max(0.0, until - time.monotonic()), watch=watch)
+    return finish(house, name) if listing.cause not in _OTHERS else listing
+
+
+def finish(house: House, name: LibraryName) -> ListingState:
+    """Compare and mend what was read to the end; nothing where it was not, or has been dealt with."""
+    if newest(house, name).state == "read":
+        compare(house, name)
+    if newest(house, name).state in {"compared", MENDING}:
+        with suppress(UnsafePlanError):  # it is written down and logged; the next reading asks again
+            mend(house, name)
+    return newest(house, name)
+
+
+def read_whole(house: House, name: LibraryName, cause: str, *, watch: Watch | None = None) -> ListingState:
+    """Read the library now, however long that takes; nothing is made of it yet.
+
+    Raises InputError where it cannot be read, or is being read for something else.
+    """
+    house.shelf(name)
+    _give_up_plan(house, name)
+    if not begin(house, name, cause):
+        with house.store.reading() as tx:
+            listing = tx.listings.get(name)
+        if listing is None or listing.state not in {"reading", "read"}:
+            raise InputError(f"{name} cannot be read now: it is paused, halted or failing; `syncsvc status` shows why")
+        if listing.cause != cause:
+            words = f"{name} is being read already ({listing.cause}, {listing.faces:,} faces so far)"
+            raise InputError(f"{words}; try again when `syncsvc reconcile status` says that it is done")
+    listing = newest(house, name)
+    while listing.state == "reading":
+        before, listing = listing, read_on(house, name, seconds=SLICE, watch=watch)
+        if listing.state == "reading" and listing.pages == before.pages:
+            time.sleep(STANDSTILL)
+    return listing
+
+
+def newest(house: House, name: LibraryName) -> ListingState:
+    """The newest reading of the library. Raises NotFoundError where there was none."""
+    with house.store.reading() as tx:
+        listing = tx.listings.get(name)
+    if listing is None:
+        raise NotFoundError(f"{name} was never read, and cannot be now; `syncsvc status` shows whether it works")
+    return listing
+
+
+def _give_up_plan(house: House, name: LibraryName) -> None:
+    """Let go of a reading that somebody wanted to make a plan of, or to adopt, and died."""
+    with house.store.transaction() as tx:
+        listing = tx.listings.get(name)
+        if listing is None or listing.cause not in _OTHERS or listing.state not in {"read", "compared"}:
+            return
+        if listing.reached_at <= house.clock() - FORGOTTEN:
+            tx.comparing.move_on(name, listing.run, "done")
