@@ -48,6 +48,10 @@ def begin(house: House, name: LibraryName, cause: str) -> bool:
     if shelf is None or not _may_be_read(house, name):
         return False
     now = house.clock()  # before it is counted: what is bound meanwhile is a change since then
+    with house.store.reading() as tx:
+        last = tx.listings.get(name)
+    if last is not None and last.is_under_way(now - GIVEN_UP):
+        return False
     count = _asked_for_count(house, shelf, cause)
     if cause == "nightly" and count is not None and _not_worth_it(house, name, count):
         with house.store.transaction() as tx:

@@ -31,7 +31,7 @@ class ListingState:
     """The newest reading of a library, of which there is one at most.
 
     `state` is reading, read (to the end), compared, waiting (for an approval), mending or done. `faces` are different
-    ones, `repeated` were shown again. `count_before` and `count_after` are what the library said it holds. `completeness`
+    ones, `repeated` were shown again. `count_before` and `count_after` are what the library said. `completeness`
     is known when all was read, also while the state is still reading: then it is the vendor's word, to be judged.
     `complete_at` is when a complete reading, this or an earlier one, was last finished.
     """
@@ -55,6 +55,12 @@ class ListingState:
     reached_at: datetime
     finished_at: datetime | None
     complete_at: datetime | None
+
+    def is_under_way(self, given_up_before: datetime) -> bool:
+        """Whether something is still to become of it, and somebody read on since then."""
+        if self.cause == "plan" and self.state in {"read", "compared"}:
+            return False
+        return self.state in UNDER_WAY and self.reached_at >= given_up_before
 
 
 @dataclass(frozen=True, slots=True)
