@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 
 from syncsvc.flow.house import House, Shelf
+from syncsvc.flow.spare import spare
 from syncsvc.library.base import FaceLibrary, is_blanket
 from syncsvc.library.http import PATIENCE
 from syncsvc.model.errors import ErrandError, LibraryError
@@ -115,7 +116,7 @@ def owe_look(tx: Transaction, name: LibraryName, known: Known, now: datetime) ->
 
 def _slice(house: House, shelf: Shelf, seconds: float) -> int:
     began = time.monotonic()
-    library = shelf.library.at(shelf.library.door.for_errand(began + seconds + shelf.library.door.timeout + PATIENCE))
+    library = spare(house, shelf, began + seconds + shelf.library.door.timeout + PATIENCE)
     count, troubles = 0, 0
     after: Unverified | None = None
     looked: set[PersonId] = set()

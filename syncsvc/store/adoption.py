@@ -28,7 +28,7 @@ from sqlalchemy.pool import StaticPool
 from syncsvc.model.people import LibraryName, Listed, PersonId, Revision, VendorFaceId, VendorImageId
 from syncsvc.store.checks import Bound
 from syncsvc.store.dialect import among, insert
-from syncsvc.store.tables import bindings, deliveries, listed
+from syncsvc.store.tables import bindings, deliveries, listed, people
 
 _b = bindings.c
 
@@ -74,7 +74,18 @@ class Adoption:
         rows = self._connection.execute(page.order_by(_b.person_id, _b.vendor_face_id).limit(limit))
         return [Bound(PersonId(row.person_id), VendorFaceId(row.vendor_face_id)) for row in rows]
 
-    def acquaint(self, library: LibraryName, people: Sequence[Acquaintance], *, rank: datetime, now: datetime) -> int:
+    def holders(self, library: LibraryName, *, after: PersonId, limit: int) -> list[PersonId]:
+        """The next people of whom the library is known to hold something."""
+        mine = (_b.library == library) & _b.removed_at.is_(None) & (_b.person_id > after)
+        page = select(_b.person_id).distinct().where(mine).order_by(_b.person_id).limit(limit)
+        return [PersonId(one) for one in self._connection.scalars(page)]
+
+    def by_key(self, keys: Collection[str]) -> dict[str, PersonId]:
+        """Who is known inside libraries by each of these keys."""
+        mine = select(people.c.key, people.c.id).where(among(self._connection.dialect.name, people.c.key, "keys"))
+        return {row.key: PersonId(row.id) for row in self._connection.execute(mine, {"keys": list(keys)})}
+
+    def acquaint(self, library: LibraryName, known: Sequence[Acquaintance], *, rank: datetime, now: datetime) -> int:
         """Write down that the library knows these people, so that it is told of what becomes of them; who is owed
         something there already is left as they are. Returns how many were written."""
         rows = [
@@ -91,7 +102,7 @@ class Adoption:
                 "held": one.held,
                 "settled_at": now,
             }
-            for one in sorted(people, key=lambda one: one.person)
+            for one in sorted(known, key=lambda one: one.person)
         ]
         if not rows:
             return 0
