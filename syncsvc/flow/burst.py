@@ -26,10 +26,9 @@ def held_back(tx: Transaction, leaving: Sequence[PersonId], now: datetime, limit
     """
     if limits is None or not leaving:
         return set()
-    theirs = tx.removing.where(leaving)
+    theirs = tx.removing.where(leaving, hold=True)
     if not theirs:
         return set()
-    tx.removing.hold()
     left = _left(tx, Counter(name for names in theirs.values() for name in names), now, limits)
     held: set[PersonId] = set()
     for person in leaving:

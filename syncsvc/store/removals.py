@@ -55,6 +55,8 @@ _WHERE = select(_d.person_id, _d.library).where(
     _d.person_id.in_(bindparam("people", expanding=True)), _d.wanted_faces > 0, _d.library.in_(_REMOVING)
 )
 
+_WHERE_HOLDING = _WHERE.add_columns(func.pg_advisory_xact_lock(_GUARD))
+
 
 def _bounded(counting: Select[Any], most: str) -> Any:
     """How many there are for the library at hand, counted no further than that."""
@@ -109,11 +111,13 @@ class Removing:
         if self._connection.dialect.name == "postgresql":
             self._connection.execute(select(func.pg_advisory_xact_lock(_GUARD)))
 
-    def where(self, leaving: Collection[PersonId]) -> dict[PersonId, set[LibraryName]]:
-        """From which libraries each of them would be removed; who is in none is not in the answer."""
+    def where(self, leaving: Collection[PersonId], *, hold: bool = False) -> dict[PersonId, set[LibraryName]]:
+        """From which libraries each of them would be removed; who is in none is not in the answer. `hold`: as `hold`
+        in the same stroke, where somebody is in one."""
+        statement = _WHERE_HOLDING if hold and self._connection.dialect.name == "postgresql" else _WHERE
         found: dict[PersonId, set[LibraryName]] = {}
-        for person, library in self._connection.execute(_WHERE, {"people": list(leaving)}):
-            found.setdefault(PersonId(person), set()).add(LibraryName(library))
+        for row in self._connection.execute(statement, {"people": list(leaving)}):
+            found.setdefault(PersonId(row.person_id), set()).add(LibraryName(row.library))
         return found
 
     def lately(self, names: Collection[LibraryName], since: datetime, at_most: int) -> dict[LibraryName, int]:

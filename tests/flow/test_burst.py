@@ -1,14 +1,17 @@
 """Departures told one by one go past the removal guard: too many in a day are held back, and nobody half-deleted."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from syncsvc.flow import approvals
 from syncsvc.flow.fate import change_view
 from syncsvc.flow.fulfil import fulfil
+from syncsvc.flow.house import House
 from syncsvc.flow.record import Message, Recorded, record, record_message
 from syncsvc.model.changes import Change, Departed, FaceReplaced, Told, Upserted
 from syncsvc.model.guard import Limits
@@ -130,6 +133,47 @@ def test_without_limits_nothing_is_held(stage: Stage) -> None:
     stage.house = replace(stage.house, limits=None)
 
     assert {stage.leave(person).effect for person in everybody} == {"applied"}
+
+
+def test_only_departures_pay_for_the_guard_and_at_most_three_questions_a_batch(stage: Stage) -> None:
+    everybody = enrolled(stage, 32, Limits(50, 1.0, 5))
+    guarded, unguarded = stage.house, replace(stage.house, limits=None)
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        asked.append(statement)
+
+    def cost(make: Callable[[PersonId], Change]) -> int:
+        """How many more questions the guard asks of the database for such a change of five people."""
+        counts = []
+        for house, some in ((guarded, everybody[-5:]), (unguarded, everybody[-10:-5])):
+            stage.told += 1
+            told = tuple(Told("hr", f"cost-{stage.told}-{person}", make(person)) for person in some)
+            asked.clear()
+            record_message(house, Message("hr", f"cost-{stage.told}", told))
+            counts.append(len(asked))
+        return counts[0] - counts[1]
+
+    event.listen(stage.house.store.engine, "before_cursor_execute", note)
+    others = [
+        cost(lambda person: Upserted(person, None, "Ada")),
+        cost(lambda person: FaceReplaced(person, LEFT, draw(9))),
+        cost(lambda person: Upserted(person, ((LEFT, draw(10)),))),
+    ]
+
+    def depart(house: House, some: list[PersonId]) -> int:
+        asked.clear()
+        told = tuple(Told("hr", f"many-{person}", Departed(person)) for person in some)
+        record_message(house, Message("hr", f"many-{some[0]}", told))
+        return len(asked)
+
+    depart(unguarded, everybody[:1])  # whatever is asked once only
+    few = depart(guarded, everybody[1:3]) - depart(unguarded, everybody[3:5])
+    many = depart(guarded, everybody[5:13]) - depart(unguarded, everybody[13:21])
+
+    assert others == [0, 0, 0]
+    assert few <= 2
+    assert many <= 3
 
 
 def test_a_held_departure_waits_for_an_operator_in_its_own_words(stage: Stage) -> None:
