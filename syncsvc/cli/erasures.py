@@ -13,6 +13,7 @@ import typer
 from syncsvc.cli.desk import desk
 from syncsvc.cli.output import Json, console, print_json, say, table
 from syncsvc.model.errors import InputError, SettingsError, SyncsvcError
+from syncsvc.model.people import LibraryName
 from syncsvc.model.receipt_form import Envelope, Kind
 
 if TYPE_CHECKING:
@@ -65,8 +66,13 @@ def list_erasures(
 @erasure.command()
 def receipt(
     context: typer.Context,
-    who: Annotated[str, typer.Argument(help="An erasure's id, or a person's: then their newest.", metavar="ID")],
+    who: Annotated[
+        str | None, typer.Argument(help="An erasure's id, or a person's: then their newest.", metavar="ID")
+    ] = None,
     *,
+    library: Annotated[
+        str | None, typer.Option(help="Instead of ID: of this library, which was retired.", metavar="NAME")
+    ] = None,
     kind: Annotated[
         Kind | None, typer.Option(help="verified, confirmed or overdue; else the newest.", metavar="KIND")
     ] = None,
@@ -74,11 +80,16 @@ def receipt(
     output: Output = None,
 ) -> None:
     """Print a receipt as it was signed; exit 1, and say what is still open where, while there is none."""
-    from syncsvc.flow.erasure_views import newest_of, receipt_of  # noqa: PLC0415
+    from syncsvc.flow.erasure_views import newest_of, receipt_of, retirement_of  # noqa: PLC0415
     from syncsvc.flow.receipt_page import receipt_page  # noqa: PLC0415
 
+    if (who is None) == (library is None) or (library is not None and kind is not None):
+        raise typer.BadParameter("say whose it is: ID, with --kind if wanted, or --library NAME", param_hint="ID")
     house = desk(context).house
-    found = receipt_of(house, newest_of(house, who), kind)
+    if who is not None:
+        found = receipt_of(house, newest_of(house, who), kind)
+    else:
+        found = retirement_of(house, LibraryName(library or ""))
     told = receipt_page(found).encode() if html else found.line()
     _write([told], output)
 

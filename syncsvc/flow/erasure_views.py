@@ -7,7 +7,7 @@ from datetime import datetime
 
 from syncsvc.flow.house import House
 from syncsvc.model.errors import NotFoundError
-from syncsvc.model.people import PersonId
+from syncsvc.model.people import LibraryName, PersonId
 from syncsvc.model.receipt_form import Envelope, Kind
 from syncsvc.model.receipts import LibraryFacts
 from syncsvc.store import Transaction
@@ -82,6 +82,17 @@ def receipt_of(house: House, erasure: str, kind: Kind | None = None) -> Envelope
         found = tx.receipts.newest(_found(tx, erasure).id, kind)
     if found is None:
         raise NotFoundError(_none_yet(house, erasure_view(house, erasure), kind))
+    return found
+
+
+def retirement_of(house: House, library: LibraryName) -> Envelope:
+    """The newest receipt of a library that was retired. Raises NotFoundError while there is none."""
+    with house.store.reading() as tx:
+        found = tx.receipts.of_library(library)
+    if found is None:
+        raise NotFoundError(
+            f"there is no receipt of a library {library!r} that was retired; an export has all there are"
+        )
     return found
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from syncsvc.cli.commands import _desk
-from syncsvc.flow.receipts import issue, issue_pending
+from syncsvc.flow.receipts import issue, issue_pending, issue_retirement
 from syncsvc.flow.signing import Signer
+from syncsvc.model.people import LibraryName
 from syncsvc.model.receipt_form import LONGEST
 from tests.cli.running import Run
 from tests.flow.receipt_ground import ALICE, ERASURE, SEED, SIGNER, SUBJECT, found_out, open_erasure
@@ -103,6 +104,26 @@ def test_a_receipt_is_found_by_erasure_person_and_kind(run: Run, receipts: Path,
     assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
     nowhere = run("erasure", "receipt", "bob", "-o", str(tmp_path / "nowhere" / "x"))
     assert (nowhere.code, "cannot be written (No such file or directory)" in nowhere.err) == (1, True)
+
+
+def test_the_receipt_of_a_retired_library_is_asked_for_by_its_name(run: Run, receipts: Path, tmp_path: Path) -> None:
+    assert run("status").code == 0
+    with _desk.store.transaction() as tx:
+        issue_retirement(tx, _desk.house, LibraryName("old-gate"), {"people": 3, "left": ["<nobody>"]}, NOW)
+
+    told = run("erasure", "receipt", "--library", "old-gate").out
+    page = run("erasure", "receipt", "--library", "old-gate", "--html").out
+
+    (tmp_path / "retired.json").write_text(told)
+    shown = run("erasure", "verify", str(tmp_path / "retired.json"))
+    assert (shown.code, "receipt 4: old-gate is retired; as of 2026-03-02T08:00:00Z" in shown.out) == (0, True)
+    assert "&lt;nobody&gt;" in page
+    assert (
+        "there is no receipt of a library 'south' that was retired"
+        in run("erasure", "receipt", "--library", "south").err
+    )
+    for wrong in ((), ("bob", "--library", "old-gate"), ("--library", "old-gate", "--kind", "verified")):
+        assert run("erasure", "receipt", *wrong).code == 2
 
 
 def test_a_page_of_it_runs_nothing_and_needs_nothing(run: Run, receipts: Path) -> None:
