@@ -12,7 +12,7 @@ from syncsvc.model.erasures import Erasing, Verdict
 from syncsvc.model.people import LibraryName, PersonId
 from syncsvc.store.erasures import Erasure, InLibrary
 from syncsvc.store.tables import callbacks, receipts, unsigned_receipts
-from tests.flow.stage import ALICE, GATE, REMOVING, YARD, Stage
+from tests.flow.stage import ADDING, ALICE, GATE, REMOVING, YARD, Stage
 
 HOUR = 3600.0
 ABSENT, ACCEPTED = Verdict.VERIFIED_ABSENT, Verdict.VENDOR_ACCEPTED
@@ -200,6 +200,25 @@ def test_a_face_whose_answer_was_lost_is_gone_as_well(everywhere: Stage) -> None
 
     assert place(stage).verdict is ABSENT
     assert stage.there() == []
+
+
+def test_nothing_enrols_whoever_has_left(everywhere: Stage) -> None:
+    """A lost face may be searched for by its picture, where a library finds it by nothing else; never added again."""
+    stage = everywhere
+    stage.hire(ALICE, 1)
+    stage.room.fault("lost_answer", ADDING[stage.room.name], times=1)
+    stage.deliver()
+    stage.leave(ALICE)
+    asked: list[str] = []
+    stage.gatekeeper.before = asked.append
+
+    follow(stage)
+
+    assert asked
+    assert set(asked).isdisjoint({ADDING[stage.room.name], "addface", "replaceface"})
+    assert stage.there() == []
+    assert stage.stored_pictures() == set()
+    assert place(stage).verdict is ABSENT
 
 
 # --- libraries that cannot be read, or not emptied ----------------------------------------------------------------
