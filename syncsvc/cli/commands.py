@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from syncsvc.cli import attention, callbacks, check, demo, erasures, libraries, migration, people, processes, removals, roster, tools, up
+from syncsvc.cli import adopt, attention, callbacks, check, demo, erasures, libraries, migration, people, processes, reconcile, removals, roster, tools, up
 from syncsvc.cli.desk import Desk
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.observe import logs
@@ -35,6 +35,7 @@ app.command()(tools.keygen)
 app.command()(check.check)
 app.command()(libraries.status)
 app.command()(tools.sandbox)
+libraries.library.command()(adopt.adopt)
 app.add_typer(tools.db, name="db")
 app.add_typer(roster.roster, name="roster")
 app.add_typer(people.person, name="person")
@@ -43,6 +44,7 @@ app.add_typer(migration.library, name="library")  # with what `libraries` gives 
 app.add_typer(attention.attention, name="attention")
 app.add_typer(callbacks.callback, name="callback")
 app.add_typer(erasures.erasure, name="erasure")
+app.add_typer(reconcile.reconcile, name="reconcile")
 app.add_typer(removals.removals, name="removals")
 
 _desk = Desk(None)

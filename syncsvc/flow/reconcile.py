@@ -2,7 +2,6 @@
 
 import time
 from contextlib import suppress
-from datetime import timedelta
 
 from syncsvc.flow.compare import compare
 from syncsvc.flow.house import House
@@ -15,9 +14,9 @@ from syncsvc.store.listings import ListingState
 ONLY_LOOKING = "plan"  # the cause of readings of which nothing is made but a plan
 ADOPTING = "adopt"  # the cause of readings of libraries whose people are not bound yet: all would be strangers
 _OTHERS = frozenset({ONLY_LOOKING, ADOPTING})  # what is read for these is theirs alone
-FORGOTTEN = timedelta(hours=1)  # whoever made a plan of a reading has died, after so long
 SLICE = 10.0  # seconds of reading between two looks at how far it is
 STANDSTILL = 0.5  # seconds to wait where somebody else reads, or nobody can
+PATIENCE = 60.0  # seconds without a single page before whoever waits for it is told
 
 
 def reconcile(
@@ -30,7 +29,6 @@ def reconcile(
     """
     until = time.monotonic() + seconds
     house.shelf(name)
-    _give_up_plan(house, name)
     begin(house, name, cause)
     listing = newest(house, name)
     if listing.state == "reading":
@@ -54,7 +52,6 @@ def read_whole(house: House, name: LibraryName, cause: str, *, watch: Watch | No
     Raises InputError where it cannot be read, or is being read for something else.
     """
     house.shelf(name)
-    _give_up_plan(house, name)
     if not begin(house, name, cause):
         with house.store.reading() as tx:
             listing = tx.listings.get(name)
@@ -63,10 +60,15 @@ def read_whole(house: House, name: LibraryName, cause: str, *, watch: Watch | No
         if listing.cause != cause:
             words = f"{name} is being read already ({listing.cause}, {listing.faces:,} faces so far)"
             raise InputError(f"{words}; try again when `syncsvc reconcile status` says that it is done")
-    listing = newest(house, name)
+    listing, moved = newest(house, name), time.monotonic()
     while listing.state == "reading":
         before, listing = listing, read_on(house, name, seconds=SLICE, watch=watch)
-        if listing.state == "reading" and listing.pages == before.pages:
+        if listing.pages != before.pages:
+            moved = time.monotonic()
+        elif time.monotonic() - moved > PATIENCE:
+            words = f"{name} shows no page: it has no permits to spare, Redis is away, or it does not answer"
+            raise InputError(f"{words} (see the log); the same command goes on after {listing.faces:,} faces")
+        elif listing.state == "reading":
             time.sleep(STANDSTILL)
     return listing
 
@@ -78,13 +80,3 @@ def newest(house: House, name: LibraryName) -> ListingState:
     if listing is None:
         raise NotFoundError(f"{name} was never read, and cannot be now; `syncsvc status` shows whether it works")
     return listing
-
-
-def _give_up_plan(house: House, name: LibraryName) -> None:
-    """Let go of a reading that somebody wanted to make a plan of, or to adopt, and died."""
-    with house.store.transaction() as tx:
-        listing = tx.listings.get(name)
-        if listing is None or listing.cause not in _OTHERS or listing.state not in {"read", "compared"}:
-            return
-        if listing.reached_at <= house.clock() - FORGOTTEN:
-            tx.comparing.move_on(name, listing.run, "done")
