@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from syncsvc.flow.forget import forget
 from syncsvc.flow.house import House
 from syncsvc.store import Transaction
 
@@ -19,15 +20,17 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """How many rows went."""
+    """How many rows went; `people` are those of whom only a pseudonym is left."""
 
     changes: int
     watches: int
     messages: int
+    people: int = 0
 
 
 def purge(house: House) -> Purged:
-    """Forget old changes of the inbox, old messages to callbacks and those that no configured callback waits for.
+    """Forget old changes of the inbox, old messages to callbacks and those that no configured callback waits for,
+    and the ids of people who were verified gone everywhere long ago.
 
     Safe to run twice and at the same time, and to be stopped at any moment.
     """
@@ -36,6 +39,7 @@ def purge(house: House) -> Purged:
         changes=_all(house, lambda tx: tx.changes.purge(now - INBOX, AT_ONCE)),
         watches=_all(house, lambda tx: tx.watches.purge(now - INBOX, AT_ONCE)),
         messages=_all(house, lambda tx: tx.callbacks.purge(house.callbacks, now - MESSAGES, AT_ONCE)),
+        people=forget(house),
     )
     log.info("old rows purged", changes=purged.changes, watches=purged.watches, messages=purged.messages)
     return purged
