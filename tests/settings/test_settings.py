@@ -257,3 +257,11 @@ def test_a_reference_in_the_options_that_leads_nowhere_is_a_mistake(tmp_path: Pa
     found = mistakes(tmp_path, **library(options={"secret_key": "env:NOWHERE"}))
 
     assert found == {"library[0].options.secret_key": "the environment variable NOWHERE is not set or empty; set it"}
+
+
+def test_a_source_has_one_retention_rule(tmp_path: Path) -> None:
+    rule = {"source": "hr", "after_departure_days": 3}
+
+    assert mistakes(tmp_path, retention=[rule, rule]) == {
+        "retention[1].source": "is already retention[0]'s; take another"
+    }
