@@ -49,6 +49,7 @@ def _findings(here: Desk) -> Iterator[Finding]:
     yield database
     if database.state == "ok":
         yield _try("receipts", lambda: _receipts(here))
+        yield from _retiring(here)
     with _some_redis(here):
         yield _try("redis", lambda: _redis(here))
         clocks: dict[str, float] = {}
@@ -89,6 +90,23 @@ def _receipts(here: Desk) -> str:
         return "there is no service.receipt_key, so receipts of erasures will wait; `syncsvc keygen` prints one"
     queued = f", {waiting:,} about to be signed" if waiting else ""
     return f"{head.number:,} in the chain{queued}, signed with the key whose public part is {signer.public_key.base64}"
+
+
+def _retiring(here: Desk) -> Iterator[Finding]:
+    """What is to be known before a library is taken out of the configuration, or was."""
+    from syncsvc.cli.migration import retiring_words  # noqa: PLC0415 - together they would import in a circle
+
+    with here.house.store.reading() as tx:
+        gone = [state.name for state in tx.libraries.all() if not state.configured]
+        for one in tx.migrating.all():
+            left = sum(tx.migrating.left(one.library).values())
+            yield Finding(f"retiring {one.library}", "ok", retiring_words(one, left))
+        for name in gone:
+            if held := tx.migrating.held_by_us(name):
+                words = (
+                    f"no longer configured, and {held:,} faces were left in it; `library retire` takes them out"
+                )
+                yield Finding(f"library {name}", "ok", words)
 
 
 def _redis(here: Desk) -> str:

@@ -178,7 +178,7 @@ def _read_back(house: House, shelf: Shelf, one: Retiring, until: float) -> bool:
     if progress.not_before is not None and now < datetime.fromisoformat(progress.not_before):
         return False
     listing, waits = _listing(house, one, until)
-    if waits:
+    if waits is not None:
         with house.store.transaction() as tx:
             _wait(tx, one, waits)
         return False
@@ -208,6 +208,10 @@ def _listing(house: House, one: Retiring, until: float) -> tuple[ListingState | 
     """
     assert one.progress.removed_at is not None
     since = datetime.fromisoformat(one.progress.removed_at)
+    with house.store.reading() as tx:
+        state = tx.libraries.get(one.library)
+    if state is None or state.state != "active":
+        return None, f"the library is {'not there' if state is None else state.state}"
     seconds = max(1.0, until - time.monotonic())
     with house.store.reading() as tx:
         found = tx.listings.get(one.library)
