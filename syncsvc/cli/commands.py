@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from syncsvc.cli import adopt, attention, callbacks, check, demo, erasures, libraries, migration, people, processes, reconcile, removals, roster, tools, up
+from syncsvc.cli import adopt, attention, callbacks, check, demo, erasures, explain, libraries, migration, people, processes, reconcile, removals, roster, tools, up
 from syncsvc.cli.desk import Desk
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.observe import logs
@@ -36,6 +36,7 @@ app.command()(check.check)
 app.command()(libraries.status)
 app.command()(tools.sandbox)
 libraries.library.command()(adopt.adopt)
+people.person.command()(explain.explain)
 app.add_typer(tools.db, name="db")
 app.add_typer(roster.roster, name="roster")
 app.add_typer(people.person, name="person")

@@ -214,6 +214,13 @@ class Changes:
         row = self._connection.execute(select(changes).where(same)).one_or_none()
         return None if row is None else _entry(row)
 
+    def latest_of(self, person: PersonId) -> Entry | None:
+        """The change that made the person what they are; None where it has been forgotten."""
+        mine = (changes.c.person_id == person) & (changes.c.effect == "applied")
+        newest = select(changes).where(mine).order_by(changes.c.revision.desc(), changes.c.received_at.desc()).limit(1)
+        row = self._connection.execute(newest).one_or_none()
+        return None if row is None else _entry(row)
+
     def get(self, change: str) -> Entry | None:
         row = self._connection.execute(select(changes).where(changes.c.id == change)).one_or_none()
         return None if row is None else _entry(row)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 
 from syncsvc.flow import operate
+from syncsvc.flow.explain import Explained, explain
 from syncsvc.flow.views import PersonView, person_view
 from syncsvc.intake.dialects.words import Instant, PersonWords, PhotoWords, UpsertedWords, change_of, open_with
 from syncsvc.intake.lines import person_id
@@ -72,6 +73,15 @@ def get_person(service: TheService, person: ThePerson) -> PersonView:
     `wanted` and `held` are revisions: what a library is to be brought to, and what it was last brought to.
     """
     return person_view(service.house, person)
+
+
+@router.get("/people/{id}/explain", dependencies=[READS], responses=problems(401, 403, 404, 422, 503))
+def explain_person(service: TheService, person: ThePerson) -> Explained:
+    """What would be done for one person in every library and why, what stands in the way, and what helps.
+
+    Read from what is written here: no library is asked.
+    """
+    return explain(service.house, person)
 
 
 @router.put(
