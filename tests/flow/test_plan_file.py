@@ -15,7 +15,6 @@ from syncsvc.model.people import PersonId
 from tests.flow.listings import odd, state, taken_out, unbind
 from tests.flow.stage import ALICE, BOB, GATE, Stage, on
 
-
 SHOWING = pytest.mark.parametrize(  # where a listing proves that a face is gone
     "everywhere", ["sophon", "finauth", ("postgresql", "finauth")], indirect=True, ids=str
 )
