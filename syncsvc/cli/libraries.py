@@ -31,8 +31,11 @@ def list_libraries(context: typer.Context, *, as_json: Json = False) -> None:
     if as_json:
         print_json(views)
         return
-    rows = [(view.name, view.vendor, view.policy, view.state, view.detail) for view in views]
-    console().print(table(("library", "vendor", "policy", "state", "why"), rows))
+    rows = [
+        (view.name, view.vendor, view.policy, view.state, ago(view.oldest_verification), view.unverified, view.detail)
+        for view in views
+    ]
+    console().print(table(("library", "vendor", "policy", "state", "longest unseen", "too long", "why"), rows))
 
 
 @library.command()

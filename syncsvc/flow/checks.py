@@ -1,6 +1,7 @@
 """Verifies single faces by their ids, the longest unseen first: for what no listing of a library proves."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -85,24 +86,24 @@ def verification_view(house: House) -> list[Verification]:
     now = house.clock()
     with house.store.reading() as tx:
         names = [state.name for state in tx.libraries.all() if state.configured]
-        ages = tx.checks.ages(names, now - house.caretaking.verify_within)
-    return [
-        Verification(
-            name,
-            ages[name].bindings,
-            None if (since := ages[name].oldest) is None else max(0.0, (now - since).total_seconds()),
-            ages[name].overdue,
-        )
-        for name in names
-    ]
+        found = unseen(tx, house, names, now)
+        counts = {name: tx.checks.count(name) for name in names}
+    return [Verification(name, counts[name], *found[name]) for name in names]
 
 
-def oldest_verifications(house: House) -> dict[LibraryName, float]:
-    """For each library that holds something of ours: for how many seconds its longest unseen face went unseen."""
-    now = house.clock()
-    with house.store.reading() as tx:
-        oldest = tx.checks.oldest_seen([state.name for state in tx.libraries.all() if state.configured])
-    return {name: max(0.0, (now - since).total_seconds()) for name, since in oldest.items()}
+def unseen(
+    tx: Transaction, house: House, names: Sequence[LibraryName], now: datetime
+) -> dict[LibraryName, tuple[float | None, int]]:
+    """For each of these libraries for how many seconds its longest unseen face went unseen (None: it holds nothing of
+    ours), and how many faces for longer than declared. Cheap, however many there are, while none is."""
+    oldest = tx.checks.oldest_seen(names)
+    before = now - house.caretaking.verify_within
+    found: dict[LibraryName, tuple[float | None, int]] = {}
+    for name in names:
+        since = oldest.get(name)
+        late = tx.checks.count_unseen(name, before) if since is not None and since < before else 0
+        found[name] = (None if since is None else max(0.0, (now - since).total_seconds()), late)
+    return found
 
 
 def owe_look(tx: Transaction, name: LibraryName, known: Known, now: datetime) -> None:

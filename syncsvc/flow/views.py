@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from syncsvc.flow.checks import unseen
 from syncsvc.flow.house import House
 from syncsvc.model.errors import NoPermitError, NotFoundError
 from syncsvc.model.people import FaceId, LibraryName, PersonId, Revision, VendorFaceId, VendorImageId
@@ -67,7 +68,8 @@ class PersonView:
 class LibraryView:
     """One library at a glance. Counts are of deliveries; `oldest_wait` in seconds; `permits` None: unknown just now.
 
-    `attention` counts what somebody must look at: refused and exhausted deliveries.
+    `attention` counts what somebody must look at: refused and exhausted deliveries. `oldest_verification`: for how many
+    seconds the longest unseen of our faces there went unseen; `unverified` counts those for longer than declared.
     """
 
     name: LibraryName
@@ -84,6 +86,8 @@ class LibraryView:
     breaker_open_until: datetime | None
     reconciled_at: datetime | None
     odd_faces: int
+    oldest_verification: float | None
+    unverified: int
     permits: Usage | None
 
 
@@ -138,6 +142,7 @@ def status_view(house: House) -> list[LibraryView]:
         oldest = tx.deliveries.oldest_wait()
         flying = {state.name: tx.deliveries.leased(state.name, now) for state in states}
         odd = tx.situations.counts()
+        seen = unseen(tx, house, [state.name for state in states], now)
     views = []
     for state in states:
         counts = unsettled.get(state.name, {})
@@ -158,6 +163,8 @@ def status_view(house: House) -> list[LibraryView]:
                 breaker_open_until=state.open_until if state.open_until and state.open_until > now else None,
                 reconciled_at=state.reconciled_at,
                 odd_faces=sum(count for (library, _), count in odd.items() if library == state.name),
+                oldest_verification=seen[state.name][0],
+                unverified=seen[state.name][1],
                 permits=_usage(house, state.name),
             )
         )

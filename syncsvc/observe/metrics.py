@@ -26,6 +26,7 @@ class Gauges:
 
     deliveries: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (library, state)
     oldest_due_seconds: Mapping[str, float] = field(default_factory=dict)
+    oldest_verification_seconds: Mapping[str, float] = field(default_factory=dict)
     library_states: Mapping[str, str] = field(default_factory=dict)
     situations: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (library, situation)
     callbacks_waiting: Mapping[str, int] = field(default_factory=dict)
@@ -100,6 +101,9 @@ class _Handed:
         yield _family("deliveries", "Deliveries by state.", ("library", "state"), gauges.deliveries.items())
         oldest = [((library,), seconds) for library, seconds in gauges.oldest_due_seconds.items()]
         yield _family("oldest_due_seconds", "How long the oldest due delivery has waited.", ("library",), oldest)
+        unseen = [((library,), seconds) for library, seconds in gauges.oldest_verification_seconds.items()]
+        words = "For how long the longest unseen face of ours went unseen."
+        yield _family("oldest_verification_seconds", words, ("library",), unseen)
         states = [(pair, 1) for pair in gauges.library_states.items()]
         yield _family("library_state", "1 for the state a library is in.", ("library", "state"), states)
         waiting = [((name,), count) for name, count in gauges.callbacks_waiting.items()]

@@ -32,15 +32,6 @@ class Bound:
     face: VendorFaceId
 
 
-@dataclass(frozen=True, slots=True)
-class Ages:
-    """How long faces in a library went unseen: how many there are, since when the oldest, and how many too long."""
-
-    bindings: int
-    oldest: datetime | None
-    overdue: int
-
-
 class Checks:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -116,19 +107,14 @@ class Checks:
                     found[name] = min(since, found.get(name, since))
         return found
 
-    def ages(self, names: Sequence[LibraryName], before: datetime) -> dict[LibraryName, Ages]:
-        """For each of these libraries; too long is: last seen before that instant."""
-        oldest = self.oldest_seen(names)
-        found: dict[LibraryName, Ages] = {}
-        for name in names:
-            late = or_(and_(_b.verified_at.is_(None), _b.bound_at < before), _b.verified_at < before)
-            overdue = name in oldest and oldest[name] < before
-            found[name] = Ages(
-                self._count(self._current(name)),
-                oldest.get(name),
-                self._count(self._current(name) & late) if overdue else 0,
-            )
-        return found
+    def count(self, library: LibraryName) -> int:
+        """How many faces the library is known to hold."""
+        return self._count(self._current(library))
+
+    def count_unseen(self, library: LibraryName, before: datetime) -> int:
+        """How many of them were last seen before that instant, or never and bound before it."""
+        late = or_(and_(_b.verified_at.is_(None), _b.bound_at < before), _b.verified_at < before)
+        return self._count(self._current(library) & late)
 
     def _count(self, which: ColumnElement[bool]) -> int:
         return int(self._connection.scalar(select(func.count()).select_from(bindings).where(which)) or 0)

@@ -62,6 +62,7 @@ def _gauges(service: Service) -> Gauges:
             libraries = [one for one in tx.libraries.all() if one.configured]
             unsettled = tx.deliveries.unsettled()
             oldest = tx.deliveries.oldest_wait()
+            seen = tx.checks.oldest_seen([one.name for one in libraries])
             unfetched = tx.invalidations.failing()
             held = count_held(tx)
             erasures, overdue = tx.erasures.unfinished(now)
@@ -78,6 +79,7 @@ def _gauges(service: Service) -> Gauges:
     return Gauges(
         deliveries=counts,
         oldest_due_seconds=waits,
+        oldest_verification_seconds={name: max(0.0, (now - since).total_seconds()) for name, since in seen.items()},
         library_states={one.name: one.state for one in libraries},
         callbacks_waiting={one.name: one.waiting for one in callbacks},
         employees_unfetched={(name, state): 0 for name in asked for state in ("due", "exhausted")} | unfetched,

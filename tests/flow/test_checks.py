@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import insert, update
 
-from syncsvc.flow.checks import check_oldest, oldest_verifications, verification_view, verify_listed
+from syncsvc.flow.checks import check_oldest, verification_view, verify_listed
+from syncsvc.flow.views import status_view
 from syncsvc.model.people import PersonId, VendorFaceId
 from syncsvc.model.situations import Finding, Situation
 from syncsvc.store.tables import bindings, listed
@@ -255,7 +256,7 @@ def test_the_view_says_how_long_faces_went_unseen(pair: Stage) -> None:
 
     assert (gate.library, gate.bindings, gate.oldest, gate.overdue) == (GATE, 2, 31 * DAY, 2)
     assert (yard.bindings, yard.oldest, yard.overdue) == (0, None, 0)
-    assert oldest_verifications(stage.house) == {GATE: 31 * DAY}
+    assert [(one.oldest_verification, one.unverified) for one in status_view(stage.house)] == [(31 * DAY, 2), (None, 0)]
     check_oldest(stage.house, GATE)
     assert verification_view(stage.house)[0].overdue == 0
-    assert oldest_verifications(stage.house) == {GATE: 0.0}
+    assert status_view(stage.house)[0].oldest_verification == 0.0
