@@ -66,12 +66,30 @@ beat_schedule = {
         "schedule": 1.0,
         "options": {"queue": "housekeeping", "expires": 3},
     },
+    "verify": {
+        "task": "syncsvc.verify",
+        "schedule": 5.0,
+        "options": {"queue": "housekeeping", "expires": 10},
+    },
     "purge": {
         "task": "syncsvc.purge",
         "schedule": crontab(hour=_settings.reconcile.at.hour, minute=_settings.reconcile.at.minute),
         "options": {"queue": "housekeeping", "expires": 3600},
     },
 }
+for _library in _settings.libraries:
+    beat_schedule[f"reconcile-{_library.name}"] = {
+        "task": "syncsvc.reconcile",
+        "args": (_library.name,),
+        "schedule": crontab(hour=_settings.reconcile.at.hour, minute=_settings.reconcile.at.minute),
+        "options": {"queue": f"library.{_library.name}", "expires": 3600},
+    }
+    beat_schedule[f"verify-{_library.name}"] = {
+        "task": "syncsvc.verify",
+        "args": (_library.name,),
+        "schedule": 60.0,
+        "options": {"queue": f"library.{_library.name}", "expires": 60},
+    }
 if any(one.dialect != STANDARD for one in _settings.webhooks):
     beat_schedule["fetch"] = {
         "task": "syncsvc.fetch",

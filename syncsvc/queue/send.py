@@ -7,6 +7,7 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from syncsvc.flow.record import RUNG_FOR, Ring
+from syncsvc.model.people import LibraryName
 from syncsvc.queue.app import app
 
 AWAY_FOR = 2.0  # seconds
@@ -44,3 +45,17 @@ def send(rings: Iterable[Ring]) -> int:
             "broker unreachable", error=type(error).__name__, mend="deliveries wait; check [broker] and [redis]"
         )
     return sent
+
+
+def send_rounds(libraries: Iterable[LibraryName]) -> None:
+    """Have somebody go on with these libraries' rounds; a message that is lost comes again with the next look."""
+    for library in libraries:
+        try:
+            app.send_task(
+                "syncsvc.reconcile", args=(library, False), queue=f"library.{library}", expires=RUNG_FOR.total_seconds()
+            )
+        except (OperationalError, OSError) as error:
+            log.warning(
+                "broker unreachable", error=type(error).__name__, mend="rounds wait; check [broker] and [redis]"
+            )
+            return

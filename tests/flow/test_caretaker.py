@@ -1,0 +1,77 @@
+"""The night's rounds: begun once however many call for them, and gone on with where they stopped."""
+
+from datetime import timedelta
+
+import pytest
+
+from syncsvc.flow.caretaker import begin_night, go_on, under_way
+from syncsvc.store.listings import ListingState
+from tests.flow.stage import ALICE, BOB, GATE, Stage, on
+
+
+def listing(stage: Stage) -> ListingState:
+    with stage.house.store.reading() as tx:
+        found = tx.listings.get(GATE)
+    assert found is not None
+    return found
+
+
+@on("sophon")
+def test_a_night_finds_a_face_that_vanished_and_puts_it_back(stage: Stage) -> None:
+    stage.hire(ALICE, 0)
+    stage.quiet()
+    (vanished,) = stage.there(ALICE)
+    stage.hire(BOB, 1)
+    stage.quiet()
+    stage.room.remove(vanished.vendor_face_id)
+    stage.clock.advance(60)
+    begin_night(stage.house, GATE, seconds=5)
+    assert listing(stage).state == "done"
+    stage.quiet()
+    stage.assert_in_sync(ALICE)
+    stage.assert_in_sync(BOB)
+
+
+@on("sophon")
+def test_two_beats_read_a_library_once_in_a_night(stage: Stage) -> None:
+    stage.hire(ALICE, 0)
+    stage.quiet()
+    begin_night(stage.house, GATE, seconds=5)
+    begin_night(stage.house, GATE, seconds=5)
+    assert listing(stage).run == 1
+    stage.clock.now += timedelta(days=1)
+    begin_night(stage.house, GATE, seconds=5)
+    assert listing(stage).run == 2
+
+
+@on("sophon")
+def test_a_round_that_was_cut_off_is_gone_on_with_and_not_begun_anew(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("syncsvc.vendors.sophon.PAGE", 1)
+    stage.hire(ALICE, 0)
+    stage.hire(BOB, 1)
+    stage.quiet()
+    begin_night(stage.house, GATE, seconds=0)
+    assert (listing(stage).state, listing(stage).pages) == ("reading", 1)
+    stage.clock.advance(60)
+    assert under_way(stage.house) == [GATE]
+    go_on(stage.house, GATE, seconds=5)
+    assert (listing(stage).state, listing(stage).run, listing(stage).counts["in_sync"]) == ("done", 1, 2)
+    assert under_way(stage.house) == []
+
+
+def test_a_library_that_was_never_read_and_is_paused_is_left_alone(stage: Stage) -> None:
+    stage.set_state("paused")
+    begin_night(stage.house, GATE, seconds=5)
+    go_on(stage.house, GATE, seconds=5)
+    assert under_way(stage.house) == []
+
+
+@on("sophon")
+def test_what_a_complete_reading_has_shown_counts_as_verified(stage: Stage) -> None:
+    stage.hire(ALICE, 0)
+    stage.quiet()
+    stage.clock.now += timedelta(days=3)
+    begin_night(stage.house, GATE, seconds=5)
+    assert set(stage.verified(ALICE).values()) == {listing(stage).started_at}
