@@ -82,6 +82,22 @@ class Page:
     why: str = ""
     grew: int = 0
 
+    @classmethod
+    def cut_off(cls, faces: tuple[Listed, ...], why: str) -> Self:
+        """The last page of a listing that does not show everything, by the vendor's own rules."""
+        return cls(faces, completeness=Completeness.PARTIAL, why=why)
+
+    @classmethod
+    def last(cls, faces: tuple[Listed, ...], *, seen: int, before: int, after: int, of: str) -> Self:
+        """The last page of a listing that showed so many `of` these, by the vendor's count at its start and its end."""
+        if seen != after:
+            why = f"{seen:,} {of} were shown and the library counts {after:,}"
+            return cls(faces, completeness=Completeness.SUSPECT, why=why)
+        if after != before:
+            why = f"the library counted {before:,} {of} at first and {after:,} at the end"
+            return cls(faces, completeness=Completeness.SUSPECT, why=why, grew=after - before)
+        return cls(faces)
+
 
 O = TypeVar("O", bound=LibraryOptions)  # noqa: E741
 

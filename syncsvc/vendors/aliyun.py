@@ -31,7 +31,6 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import person_key
-from syncsvc.model.listings import Completeness
 from syncsvc.model.people import Face, Held, Listed, Person, VendorFaceId
 from syncsvc.model.permits import Rate
 from syncsvc.model.report import Report, Seen
@@ -40,7 +39,6 @@ T = TypeVar("T")
 Answer = dict[str, Any]
 
 _MAX_FACES = 20  # fact sheet 4
-_NOT_ALL = "the vendor shows no people who are in no group"
 _PEOPLE_PER_PAGE = 100  # get-persons: the largest pageSize
 _VERSION = "2018-05-09"  # older ones are switched off (53413)
 _EXACT_DOUBLE = 2**53
@@ -104,7 +102,6 @@ class Library(FaceLibrary[Options]):
         ),
         max_faces=_MAX_FACES,
         fetches_photos=True,
-        slips_by="person",
         rates=(Rate(20),),
         rates_per="operation",
         operation_rates={"person/groups/add": (Rate(10),)},
@@ -175,9 +172,8 @@ class Library(FaceLibrary[Options]):
     def page(self, cursor: str | None) -> Page:
         """The people of the group, a hundred at a time, and each one's faces.
 
-        The cursor is the vendor's page and how many of its people are done; when a call is not to be had any
-        more, what has been read is handed over. The listing is partial: a person in no group cannot be
-        listed (fact sheet 2), and people move between pages while others are deleted.
+        The cursor is the vendor's page and how many of its people are done: where no call is to be had any more,
+        what has been read is handed over. It is partial: who is in no group cannot be listed (fact sheet 2).
         """
         number, done = (int(part) for part in (cursor or "1:0").split(":"))
         asked = {"groupId": self.options.group_id, "currentPage": number, "pageSize": _PEOPLE_PER_PAGE}
@@ -186,7 +182,7 @@ class Library(FaceLibrary[Options]):
                 "group/persons", asked, lambda it: (_texts(it["personIds"]), int(it["totalCount"]))
             )
         except GoneError:
-            return Page((), completeness=Completeness.PARTIAL, why=_NOT_ALL)  # nobody was ever added to the group
+            keys, total = [], 0  # nobody was ever added to the group
         faces: list[Listed] = []
         for place, key in enumerate(keys[done:], start=done):
             try:
@@ -195,10 +191,9 @@ class Library(FaceLibrary[Options]):
                 if place == done:
                     raise
                 return Page(tuple(faces), f"{number}:{place}")
-        more = bool(keys) and number * _PEOPLE_PER_PAGE < total
-        if more:
+        if keys and number * _PEOPLE_PER_PAGE < total:
             return Page(tuple(faces), f"{number + 1}:0")
-        return Page(tuple(faces), completeness=Completeness.PARTIAL, why=_NOT_ALL)
+        return Page.cut_off(tuple(faces), "the vendor shows no people who are in no group")
 
     def ping(self) -> str:
         groups = self._post("groups", None, lambda it: _texts(it.get("groupIds") or []))

@@ -215,17 +215,15 @@ class Library(FaceLibrary[Options]):
             faces, following = self._list(start)
         except RejectedError as error:
             if start > WINDOW and error.code == "BAD_ARGUMENTS":  # invited by `next`, turned away by the range
-                return Page((), completeness=Completeness.PARTIAL, why=_BEYOND)
+                return Page.cut_off((), _BEYOND)
             raise
         moved = bool(expected) and (not faces or faces[0].vendor_face_id != expected)
         fresh = faces[1:] if expected and not moved else faces
         if not faces or (following is None and len(faces) < PAGE):
-            if moved:
-                return Page(fresh, completeness=Completeness.SUSPECT, why=_SLIPPED)
-            return Page(fresh)
+            return Page(fresh, completeness=Completeness.SUSPECT, why=_SLIPPED) if moved else Page(fresh)
         resume = (following or start + len(faces)) - 1
         if following is None and resume > WINDOW:
-            return Page(fresh, completeness=Completeness.PARTIAL, why=_BEYOND)
+            return Page.cut_off(fresh, _BEYOND)
         last: str = faces[-1].vendor_face_id
         if resume == start:  # one face, and `next` told all the same: go on without looking back
             resume, last = start + 1, ""

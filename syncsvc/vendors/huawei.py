@@ -37,7 +37,6 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import face_label, person_hash
-from syncsvc.model.listings import Completeness
 from syncsvc.model.people import Face, Held, HeldFace, Listed, Person, Photo, VendorFaceId
 from syncsvc.model.permits import Rate
 from syncsvc.model.report import Report, Seen
@@ -225,15 +224,8 @@ class Library(FaceLibrary[Options]):
             return Page(faces, cursor=f"{seen}:{before}")
         after = self._face_number()
         if seen >= WINDOW and after > seen:
-            why = f"the vendor shows the first {WINDOW:,} of {after:,} faces"
-            return Page(faces, completeness=Completeness.PARTIAL, why=why)
-        if seen != after:
-            why = f"{seen:,} faces were shown and the face set counts {after:,}"
-            return Page(faces, completeness=Completeness.SUSPECT, why=why)
-        if after != before:
-            why = f"the face set counted {before:,} faces at first and {after:,} at the end"
-            return Page(faces, completeness=Completeness.SUSPECT, why=why, grew=after - before)
-        return Page(faces)
+            return Page.cut_off(faces, f"the vendor shows the first {WINDOW:,} of {after:,} faces")
+        return Page.last(faces, seen=seen, before=before, after=after, of="faces")
 
     def count(self) -> int | None:
         """`face_number` of the face set (ShowFaceSet)."""

@@ -35,7 +35,6 @@ from syncsvc.model.errors import (
     UncertainError,
 )
 from syncsvc.model.keys import person_key
-from syncsvc.model.listings import Completeness
 from syncsvc.model.people import (
     Face,
     Feature,
@@ -233,13 +232,7 @@ class Library(FaceLibrary[Options]):
         expected = total if index == 0 else expected
         if people and seen < total:
             return Page(faces, f"{index + 1}:{seen}:{expected}")
-        if seen != total:
-            why = f"{seen:,} people were shown and the box counts {total:,}"
-            return Page(faces, completeness=Completeness.SUSPECT, why=why)
-        if total != expected:
-            why = f"the box counted {expected:,} people at first and {total:,} at the end"
-            return Page(faces, completeness=Completeness.SUSPECT, why=why, grew=total - expected)
-        return Page(faces)
+        return Page.last(faces, seen=seen, before=expected, after=total, of="people")
 
     def ping(self) -> str:
         _, total = self._people(0, 1)

@@ -302,9 +302,9 @@ MISBEHAVIOURS = [
     ("finauth", "duplicate_page", "faces were shown more than once"),
     ("huawei", "duplicate_page", "3 faces were shown more than once"),
     ("aliyun", "duplicate_page", "3 faces were shown more than once"),
-    ("sophon", "missing_page", "people were shown and the box counts 9"),
+    ("sophon", "missing_page", "people were shown and the library counts 9"),
     ("finauth", "missing_page", "others may have slipped past"),
-    ("huawei", "missing_page", "faces were shown and the face set counts 9"),
+    ("huawei", "missing_page", "faces were shown and the library counts 9"),
     ("aliyun", "missing_page", None),
     *((vendor, "empty", "we hold 9 faces there") for vendor in LISTING),
 ]
