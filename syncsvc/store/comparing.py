@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, text, update
+from sqlalchemy import Connection, bindparam, exists, func, select, text, update
 
 from syncsvc.model.compare import Party, Past, Shown
 from syncsvc.model.keys import face_label, person_hash
@@ -25,7 +25,7 @@ from syncsvc.model.people import (
 )
 from syncsvc.store.deliveries import IN_DOUBT
 from syncsvc.store.statements import OPEN_STATES
-from syncsvc.store.tables import bindings, deliveries, faces, listed, listings, people
+from syncsvc.store.tables import bindings, deliveries, faces, libraries, listed, listings, people
 
 AT_ONCE = 500
 _LABEL = re.compile(r"[0-9a-f]{32}")
@@ -47,6 +47,7 @@ AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.library = :lib AND l.run = :run A
 _UNWANTED = """
 SELECT b.person_id, b.vendor_face_id FROM bindings b
 LEFT JOIN faces f ON f.person_id = b.person_id AND f.face_id = b.face_id
+    AND (SELECT r.retiring_at FROM libraries r WHERE r.name = :lib) IS NULL
 WHERE b.library = :lib AND b.person_id > '' AND {removed_at} IS NULL
 AND (f.digest IS NULL OR b.digest IS NULL OR f.digest <> b.digest)"""
 _TWINS = """
@@ -170,7 +171,10 @@ class Comparing:
         if not ids:
             return {}
         wanted: dict[str, list[Face]] = {}
-        having = select(faces.c.person_id, faces.c.face_id, faces.c.digest).where(faces.c.person_id.in_(ids))
+        having = select(faces.c.person_id, faces.c.face_id, faces.c.digest).where(
+            faces.c.person_id.in_(ids),
+            exists().where(libraries.c.name == library, libraries.c.retiring_at.is_(None)),  # else nobody is wanted
+        )
         for row in self._connection.execute(having.order_by(faces.c.person_id, faces.c.face_id)):
             wanted.setdefault(row.person_id, []).append(Face(FaceId(row.face_id), Digest(row.digest)))
         held: dict[str, list[HeldFace]] = {}
