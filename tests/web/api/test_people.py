@@ -326,3 +326,16 @@ def test_the_same_request_sent_many_times_at_once_counts_once(ops: Script, servi
     assert sorted(one.status_code for one in answers) == [200] * 11 + [202]
     assert len({one.json()["change"] for one in answers}) == 1
     assert len(inbox(store)) == 2
+
+
+def test_a_person_is_explained_library_by_library(ops: Script) -> None:
+    ops.hire("alice", left=draw(1))
+
+    answer = ops.get(f"{at('alice')}/explain")
+
+    assert answer.status_code == 200
+    assert answer.json()["told_by"]["source"] == "api:ops"
+    steps = [(one["name"], one["steps"]) for one in answer.json()["libraries"]]
+    words = "add face left: it is wanted, and the library does not hold it"
+    assert steps == [("gate", [words]), ("yard", [words])]
+    assert_problem(ops.get(f"{at('bob')}/explain"), 404, "nobody is known as 'bob'")
