@@ -9,7 +9,14 @@ from tests.vendors.photos import draw
 from tests.web.api.ground import OPERATOR, PROVIDER, READER, Script, assert_problem, at, inbox
 from tests.web.asking import Client
 
-READS = ["/v1/people", "/v1/people/alice", "/v1/changes/" + "0" * 32, "/v1/libraries", "/v1/attention"]
+READS = [
+    "/v1/people",
+    "/v1/people/alice",
+    "/v1/people/alice/explain",
+    "/v1/changes/" + "0" * 32,
+    "/v1/libraries",
+    "/v1/attention",
+]
 WRITES = [
     ("PUT", "/v1/people/alice"),
     ("DELETE", "/v1/people/alice"),
