@@ -69,6 +69,7 @@ _WENT = (
     .join(people, people.c.id == _d.person_id)
     .where(
         people.c.departed_at >= bindparam("since", type_=people.c.departed_at.type),
+        people.c.revision > 1,
         _d.library == libraries.c.name,
         _d.wanted_faces == 0,
     )
@@ -80,7 +81,16 @@ def _of_each(counted: Any) -> Select[Any]:
     return select(libraries.c.name, counted).where(libraries.c.name.in_(bindparam("libraries", expanding=True)))
 
 
-_LATELY, _ABOUT = _of_each(_bounded(_WENT, "most")), _of_each(_bounded(_THERE, "most"))
+_TAKEN = (
+    select(func.coalesce(func.sum(removals.c.people), 0))
+    .where(
+        removals.c.library == libraries.c.name,
+        removals.c.made_at >= bindparam("since", type_=removals.c.made_at.type),
+    )
+    .correlate(libraries)
+    .scalar_subquery()
+)
+_LATELY, _ABOUT = _of_each(_bounded(_WENT, "most") + _TAKEN), _of_each(_bounded(_THERE, "most"))
 
 
 class Removing:
@@ -121,7 +131,7 @@ class Removing:
         return found
 
     def lately(self, names: Collection[LibraryName], since: datetime, at_most: int) -> dict[LibraryName, int]:
-        """As `since`, for these libraries, counted no further than `at_most`."""
+        """As `since`, for these libraries; departures are counted no further than `at_most`."""
         return self._by_library(_LATELY, {"libraries": list(names), "since": since, "most": at_most})
 
     def about(self, names: Collection[LibraryName], at_most: int) -> dict[LibraryName, int]:
