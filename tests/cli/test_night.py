@@ -50,7 +50,7 @@ def test_the_night_mends_and_a_departure_ends_with_a_receipt_that_anybody_can_ve
 
 def _story(up: Up, rooms: dict[str, Any], folder: Path) -> None:
     with httpx.Client(base_url=f"http://127.0.0.1:{up.port}", trust_env=False, timeout=30) as client:
-        for number, person in enumerate(("E1", "E2")):
+        for number, person in enumerate(("ada-1001", "bob-1002")):
             photo = base64.b64encode(draw(number).content).decode()
             answer = client.put(
                 f"/v1/people/{person}/faces/badge",
@@ -69,16 +69,16 @@ def _story(up: Up, rooms: dict[str, Any], folder: Path) -> None:
         odd = said(up, "reconcile", "list", "--json")
         assert "foreign" in json.dumps(odd)
 
-        said(up, "person", "erase", "E1", "--yes")
-        eventually(lambda: all(len(_ours(room)) == 1 for room in rooms.values()), "nobody holds E1")
-        eventually(lambda: up.run("erasure", "receipt", "E1").returncode == 0, "a receipt")
+        said(up, "person", "erase", "ada-1001", "--yes")
+        eventually(lambda: all(len(_ours(room)) == 1 for room in rooms.values()), "nobody holds who left")
+        eventually(lambda: up.run("erasure", "receipt", "ada-1001").returncode == 0, "a receipt")
         file, key = folder / "receipt.json", folder / "public.key"
-        said(up, "erasure", "receipt", "E1", "-o", str(file))
+        said(up, "erasure", "receipt", "ada-1001", "-o", str(file))
         receipt = json.loads(file.read_text())["receipt"]
         assert {one["name"]: one["verdict"] for one in receipt["libraries"]} == dict.fromkeys(
             LIBRARIES, "verified_absent"
         )
-        assert "E1" not in json.dumps(receipt)
+        assert "ada-1001" not in json.dumps(receipt)
         key.write_text(said(up, "erasure", "public-key"))
         assert up.run("erasure", "verify", str(file), "--public-key", str(key)).returncode == 0
         file.write_text(file.read_text().replace("verified_absent", "verified_absemt", 1))
