@@ -216,7 +216,7 @@ class Migrating:
             .where(_d.library == name, _d.state != "synced")
             .group_by(_d.state)
         )
-        return {row.state: row.count for row in self._connection.execute(counted)}
+        return {str(state): int(count) for state, count in self._connection.execute(counted)}
 
     def somebody_wanted(self, name: LibraryName) -> bool:
         """Whether somebody is owed a face there after all, by a change that was under way when the retiring began."""
