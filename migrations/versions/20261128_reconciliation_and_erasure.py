@@ -164,7 +164,16 @@ def _receipts() -> None:
 
 
 def downgrade() -> None:
-    for table in ("own_keys", "unsigned_receipts", "receipts", "erasure_libraries", "erasures", "removals", "listed", "listings"):
+    for table in (
+        "own_keys",
+        "unsigned_receipts",
+        "receipts",
+        "erasure_libraries",
+        "erasures",
+        "removals",
+        "listed",
+        "listings",
+    ):
         op.drop_table(table)
     op.drop_index("ix_bindings_vendor_face", "bindings")
     op.drop_index("ix_bindings_unverified", "bindings")

@@ -103,9 +103,7 @@ def _retiring(here: Desk) -> Iterator[Finding]:
             yield Finding(f"retiring {one.library}", "ok", retiring_words(one, left))
         for name in gone:
             if held := tx.migrating.held_by_us(name):
-                words = (
-                    f"no longer configured, and {held:,} faces were left in it; `library retire` takes them out"
-                )
+                words = f"no longer configured, and {held:,} faces were left in it; `library retire` takes them out"
                 yield Finding(f"library {name}", "ok", words)
 
 

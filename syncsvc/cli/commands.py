@@ -10,7 +10,24 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from syncsvc.cli import adopt, attention, callbacks, check, demo, erasures, explain, libraries, migration, people, processes, reconcile, removals, roster, tools, up
+from syncsvc.cli import (
+    adopt,
+    attention,
+    callbacks,
+    check,
+    demo,
+    erasures,
+    explain,
+    libraries,
+    migration,
+    people,
+    processes,
+    reconcile,
+    removals,
+    roster,
+    tools,
+    up,
+)
 from syncsvc.cli.desk import Desk
 from syncsvc.model.errors import SyncsvcError
 from syncsvc.observe import logs

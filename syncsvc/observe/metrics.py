@@ -115,7 +115,9 @@ class _Handed:
         held = [] if gauges.removals_held is None else [((), gauges.removals_held)]
         yield _family("removals_held", "People whose departures wait for an operator.", (), held)
         erasures = [((state,), count) for state, count in gauges.erasures.items()]
-        yield _family("erasures", "Erasures that are open, or verified and to be looked at again.", ("state",), erasures)
+        yield _family(
+            "erasures", "Erasures that are open, or verified and to be looked at again.", ("state",), erasures
+        )
         overdue = [] if gauges.erasures_overdue is None else [((), gauges.erasures_overdue)]
         yield _family("erasures_overdue", "Erasures that are open past their due date.", (), overdue)
         yield from _receipts(gauges)

@@ -22,7 +22,9 @@ MOST_REQUESTS = 100  # of one library, the newest
 Request = Mapping[str, str]
 
 _e, _l = erasures.c, erasure_libraries.c
-_UNFINISHED: ColumnElement[bool] = literal_column("erasures.state <> 'confirmed'")  # spelled out like the index' own condition
+_UNFINISHED: ColumnElement[bool] = literal_column(
+    "erasures.state <> 'confirmed'"
+)  # spelled out like the index' own condition
 _FINAL = tuple(one.value for one in Verdict if one.final)
 _OPEN = or_(_l.verdict.is_(None), _l.verdict.not_in(_FINAL))
 

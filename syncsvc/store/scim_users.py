@@ -197,5 +197,10 @@ def _storable(value: str) -> bool:
 def _all() -> Select[Any]:
     """Outer: a person may have been forgotten altogether while the identity provider still lists them."""
     mine = people.c.id == _u.c.person_id
-    person = (people.c.revision, people.c.departed_at, people.c.leaving_at, people.c.changed_at.label("person_changed_at"))
+    person = (
+        people.c.revision,
+        people.c.departed_at,
+        people.c.leaving_at,
+        people.c.changed_at.label("person_changed_at"),
+    )
     return select(scim_users, *person).select_from(scim_users.outerjoin(people, mine))

@@ -10,7 +10,9 @@ import pytest
 import structlog
 from prometheus_client import values
 
+from syncsvc.cli import embedded
 from syncsvc.cli.commands import _desk, main
+from syncsvc.settings import load
 from tests.cli.running import Ended, Run
 
 KEY = base64.b64encode(b"k" * 32).decode()
@@ -33,6 +35,13 @@ def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "syncsvc.toml"
     file.write_text(CONFIGURATION.format(base_url="http://127.0.0.1:1"))
     return file
+
+
+@pytest.fixture
+def embedded_redis(configuration: Path) -> Iterator[None]:
+    """The Redis server that comes with us, for commands that need permits."""
+    with embedded.running(load(configuration, os.environ)):
+        yield
 
 
 @pytest.fixture

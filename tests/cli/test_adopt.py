@@ -15,20 +15,17 @@ from tests.cli.conftest import CONFIGURATION
 from tests.cli.running import Run
 from tests.vendors.photos import draw
 
-pytestmark = pytest.mark.servers
-
 
 @pytest.fixture
-def room(run: Run, configuration: Path, tmp_path: Path) -> Iterator[Sandbox]:
+def room(run: Run, configuration: Path, tmp_path: Path, embedded_redis: None) -> Iterator[Sandbox]:
     """alice wants one face and bob two, and the library was told of neither."""
     opened = sandbox_class("sophon")(limits=Limits(enabled=False))
-    redis = '\n[redis]\nurl = "redis://127.0.0.1:6379/9"\n'
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(draw(number).content)
     roster = tmp_path / "people.csv"
     roster.write_text("id,face,photo\nalice,left,0.jpg\nbob,left,1.jpg\nbob,right,2.jpg\n")
     with running(opened) as (url,):
-        configuration.write_text(CONFIGURATION.format(base_url=url) + redis)
+        configuration.write_text(CONFIGURATION.format(base_url=url))
         assert run("db", "upgrade").code == 0
         imported = run("roster", "import", str(roster))
         assert imported.code == 0, imported.out

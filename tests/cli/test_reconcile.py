@@ -11,16 +11,13 @@ from syncsvc.sandbox.serve import running, sandbox_class
 from tests.cli.conftest import CONFIGURATION
 from tests.cli.running import Run
 
-pytestmark = pytest.mark.servers  # permits come from Redis
-
 
 @pytest.fixture
-def room(configuration: Path, run: Run) -> Iterator[Sandbox]:
+def room(configuration: Path, run: Run, embedded_redis: None) -> Iterator[Sandbox]:
     """A library with a face of others in it."""
     sandbox = sandbox_class("sophon")(limits=Limits(enabled=False))
     with running(sandbox) as (url,):
-        redis = '\n[redis]\nurl = "redis://127.0.0.1:6379/9"\n'
-        configuration.write_text(CONFIGURATION.format(base_url=url) + redis)
+        configuration.write_text(CONFIGURATION.format(base_url=url))
         assert run("db", "upgrade").code == 0
         sandbox.plant("stranger")
         yield sandbox
