@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from syncsvc.cli.desk import desk
-from syncsvc.cli.libraries import Name, library
+from syncsvc.cli.libraries import Name
 from syncsvc.cli.output import Json, console, print_json, say, table
 from syncsvc.model.errors import InputError, SyncsvcError
 from syncsvc.model.people import LibraryName
@@ -30,7 +30,6 @@ _WORDS = {
 }
 
 
-@library.command()
 def compare(
     context: typer.Context,
     old: Annotated[str, typer.Argument(help="The library that is to be given up.", metavar="OLD")],
@@ -62,7 +61,6 @@ def compare(
         raise SyncsvcError(f"{new} lacks {_people(totals.lacking)} whom {old} has")
 
 
-@library.command()
 def retire(
     context: typer.Context,
     name: Name,

@@ -96,7 +96,7 @@ bindings = Table(
     Column("bound_at", Instant, nullable=False),
     Column("verified_at", Instant),
     Column("removed_at", Instant),
-    # Whose a listed face is. It holds all that comparing needs: a million listed faces are then a million steps in order.
+    # Whose a listed face is. It holds all that comparing needs: a million listed faces are a million steps in order.
     Index("ix_bindings_vendor_face", "library", "vendor_face_id", "removed_at", "person_id"),
     Index(
         "ix_bindings_unverified",  # the order in which single faces are checked

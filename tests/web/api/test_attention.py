@@ -82,7 +82,7 @@ def test_what_is_tried_again_is_due_and_looked_at_first_where_in_doubt(
     bob, alice = row(store, "bob"), row(store, "alice")
     assert (bob.state, alice.state, row(store, "carol").state) == ("doubtful", "due", "synced")
     assert (bob.attempts, bob.reason, bob.detail, bob.due_at) == (0, None, None, clock())
-    nothing = {"items": [], "next": None, "departures_held": 0, "erasures_late": 0}
+    nothing: dict[str, object] = {"items": [], "next": None, "departures_held": 0, "erasures_late": 0}
     assert ops.get("/v1/attention").json() == nothing
 
 
