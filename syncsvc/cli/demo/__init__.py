@@ -62,6 +62,8 @@ def _run(sample: "Sample", folder: Path, screen: "Screen", *, deadline: float, s
         with screen.watching():
             for moment in story.unfold(deadline=deadline):
                 screen.show(story, moment)
+            for moment in story.prove(folder):
+                screen.show(story, moment)
         story.sabotage()
         result = conclude(story)
         screen.conclude(result, folder, _command())

@@ -173,11 +173,12 @@ def _further(result: Result, folder: Path, command: str) -> list[str]:
     lines = {
         f"{configured} status": "every library at a glance",
         f"{configured} person show {next(iter(result.refused), 'E10000')}": "one person, library by library",
+        f"{configured} erasure verify {folder}/receipts.jsonl": "the receipts of whoever left, checked",
         f"{configured} up --flower": "the service again; the practice rooms are gone, and forgot",
         f"{command} demo --stay": "the same, left running with its practice rooms to look into",
     }
     width = max(map(len, lines))
     return [
-        f"left behind: {folder}/ with syncsvc.db, {CONFIGURATION} and log/",
+        f"left behind: {folder}/ with syncsvc.db, receipts.jsonl, {CONFIGURATION} and log/",
         *(f"  {line:{width}}  {words}" for line, words in lines.items()),
     ]

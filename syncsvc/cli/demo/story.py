@@ -4,11 +4,13 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from syncsvc.cli.demo.sample import Sample
 from syncsvc.cli.demo.stage import Stage
 from syncsvc.flow.claim import LEASE
+from syncsvc.flow.receipts import every_receipt
 from syncsvc.flow.record import record, write
 from syncsvc.flow.views import LibraryView, status_view
 from syncsvc.model.changes import Told
@@ -87,6 +89,26 @@ class Story:
                 return
             time.sleep(TICK)
         self.say(f"gave up waiting after {deadline:.0f} s")
+
+    def prove(self, folder: Path, *, patience: float = 60.0) -> Iterator[Moment]:
+        """Wait until every library was read and has nothing of the departed, and leave the receipts in `folder`."""
+        house, until = self.stage.service.house, self.seconds() + patience
+        while self.seconds() < until:
+            self.stage.check()
+            with house.store.reading() as tx:
+                states, _ = tx.erasures.unfinished(house.clock())
+            if not states.get("open"):
+                break
+            yield self.look()
+            time.sleep(TICK)
+        file, count = folder / "receipts.jsonl", 0
+        with file.open("wb") as out:
+            for receipt in every_receipt(house):
+                out.write(receipt.line())
+                count += 1
+        late = f"; {states['open']} are still looked for" if states.get("open") else ""
+        self.say(f"{count} signed receipts of departures that every library was read for are in {file}{late}")
+        yield self.look()
 
     def say(self, words: str) -> None:
         self.happened.append((self.seconds(), words))
