@@ -5,6 +5,7 @@ from datetime import timedelta
 import structlog
 
 from syncsvc.flow.checks import verify_listed
+from syncsvc.flow.compare import BusyError
 from syncsvc.flow.house import House
 from syncsvc.flow.listing import GIVEN_UP, begin, read_on
 from syncsvc.flow.reconcile import finish
@@ -35,7 +36,10 @@ def go_on(house: House, name: LibraryName, *, seconds: float) -> None:
     if listing.state == "reading":
         listing = read_on(house, name, seconds=seconds)
     if listing.state in {"read", "compared", "mending"}:
-        done = finish(house, name)
+        try:
+            done = finish(house, name)
+        except BusyError:  # who compares it goes on with it
+            return
         verify_listed(house, name, done.run, done.started_at)
         log.info(
             "library compared",

@@ -1,11 +1,13 @@
 """Compares a finished listing with what we hold and want: every face gets one situation and one reaction."""
 
 import re
+import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from syncsvc.flow.holder import is_dead
 from syncsvc.flow.house import House, Shelf
 from syncsvc.model.compare import Party, Shown, Terms, Verdict, adoptable_as, judge_bound, judge_unbound
 from syncsvc.model.errors import InputError
@@ -19,16 +21,25 @@ from syncsvc.store.situations import START, Odd
 AT_ONCE = 500
 LABELS_AT_ONCE = 50_000  # faces whose labels or keys are looked for in one walk through everybody
 SWEEP = 5000
+LEASE = timedelta(minutes=10)  # longer than the database takes to find what is odd; each batch renews it
 WAITING = "waiting"  # how many faces were not judged, because something is under way
 _HASH = re.compile(r"[0-9a-f]{32}")
 
 Pair = tuple[PersonId, VendorFaceId]
 
 
+class BusyError(InputError):
+    """Somebody else is at the same reading just now, and this call has changed nothing of it."""
+
+    def __init__(self, name: LibraryName) -> None:
+        super().__init__(f"{name} is being compared by somebody else just now, or read anew; try again in a minute")
+
+
 def compare(house: House, name: LibraryName) -> Mapping[Situation, int]:
     """Note what is odd in the newest finished listing of the library; how many faces are in each situation.
 
-    A listing that was compared already is not compared again. Raises InputError where there is no finished one.
+    A listing that was compared already is not compared again. Raises InputError where there is no finished one, and
+    BusyError while somebody else compares it: of two, one would forget what the other notes.
     Faces of people of whom something is under way are not judged. Nothing is sent and nobody is owed anything.
     """
     with house.store.reading() as tx:
@@ -37,17 +48,39 @@ def compare(house: House, name: LibraryName) -> Mapping[Situation, int]:
             raise InputError(f"{name} has not been read to the end; `syncsvc reconcile run --library {name}` reads it")
         if listing.state != "read":
             return _situations(listing.counts)
+    token = _take(house, listing)
+    try:
+        counts = _compare(house, listing, token)
+    finally:
+        with house.store.transaction() as tx:
+            tx.comparing.let_go(name, listing.run, token)
+    return _situations(counts)
+
+
+def _take(house: House, listing: Compared) -> str:
+    token, now = f"{house.holder}/{uuid.uuid4().hex}", house.clock()
+    dead = listing.holder if listing.holder and is_dead(listing.holder.partition("/")[0]) else None
+    with house.store.transaction() as tx:
+        if not tx.comparing.take(listing.library, listing.run, token, now=now, until=now + LEASE, dead=dead):
+            raise BusyError(listing.library)
+    return token
+
+
+def _compare(house: House, listing: Compared, token: str) -> Mapping[str, int]:
+    name = listing.library
+    with house.store.reading() as tx:
         terms = terms_of(tx, house.shelf(name), listing)
         total = tx.comparing.listed(name, listing.run)
-    comparison = _Comparison(house, house.shelf(name), listing, terms)
-    _sweep(house, name, but=None)
+    comparison = _Comparison(house, house.shelf(name), listing, terms, token)
+    comparison.forget_earlier()
     comparison.walk()
     comparison.forget_mended()
     counts = {situation.value: count for situation, count in comparison.counts.items()}
     counts |= {Situation.IN_SYNC.value: max(0, total - comparison.odd_listed), WAITING: comparison.waiting}
     with house.store.transaction() as tx:
+        comparison.keep(tx)
         tx.comparing.move_on(name, listing.run, "compared", counts=counts)
-    return _situations(counts)
+    return counts
 
 
 def terms_of(tx: Transaction, shelf: Shelf, listing: Compared) -> Terms:
@@ -68,19 +101,13 @@ def _situations(counts: Mapping[str, int]) -> Mapping[Situation, int]:
     return {situation: counts.get(situation.value, 0) for situation in Situation}
 
 
-def _sweep(house: House, name: LibraryName, *, but: int | None) -> None:
-    left = SWEEP
-    while left == SWEEP:
-        with house.store.transaction() as tx:
-            left = tx.situations.sweep(name, but=but, limit=SWEEP)
-
-
 @dataclass
 class _Comparison:
     house: House
     shelf: Shelf
     listing: Compared
     terms: Terms
+    token: str
     counts: Counter[Situation] = field(default_factory=Counter)
     waiting: int = 0
     odd_listed: int = 0
@@ -93,6 +120,19 @@ class _Comparison:
     @property
     def labels(self) -> bool:
         return self.shelf.library.capabilities.labels
+
+    def keep(self, tx: Transaction) -> None:
+        """To be asked first wherever something is written. Raises BusyError when the reading is not ours any more."""
+        if not tx.comparing.keep(self.shelf.name, self.listing.run, self.token, self._now() + LEASE):
+            raise BusyError(self.shelf.name)
+
+    def forget_earlier(self) -> None:
+        """What earlier readings have shown, or this one to somebody who did not get to the end."""
+        left = SWEEP
+        while left == SWEEP:
+            with self.house.store.transaction() as tx:
+                self.keep(tx)
+                left = tx.situations.sweep(self.shelf.name, but=None, limit=SWEEP)
 
     def walk(self) -> None:
         """Judge every odd face, a batch at a time, while only the database holds them all."""
@@ -115,6 +155,7 @@ class _Comparison:
                 return
             place = pairs[-1]
             with self.house.store.transaction() as tx:
+                self.keep(tx)
                 for person, face in pairs:
                     if self._over(person, face, facts):
                         tx.situations.forget(self.shelf.name, person, [face])
@@ -214,6 +255,7 @@ class _Comparison:
     def _write(self, odd: Sequence[Odd]) -> None:
         for start in range(0, len(odd), AT_ONCE):
             with self.house.store.transaction() as tx:
+                self.keep(tx)
                 tx.situations.note_run(self.listing.run, odd[start : start + AT_ONCE], self._now())
 
     def _over(self, person: PersonId, face: VendorFaceId, facts: Facts) -> bool:

@@ -1,15 +1,17 @@
 """Does what a comparison says: binds what is ours, owes what is wrong, and leaves every call to the errands."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from syncsvc.flow import guard
+from syncsvc.flow.compare import BusyError
 from syncsvc.flow.house import House, Shelf
 from syncsvc.model.compare import Party, adoptable_as
-from syncsvc.model.errors import InputError, UnsafePlanError
+from syncsvc.model.errors import UnsafePlanError
 from syncsvc.model.keys import face_label, person_key
 from syncsvc.model.people import Face, Held, HeldFace, LibraryName, PersonId, Revision
 from syncsvc.model.situations import Reaction, Situation
@@ -38,21 +40,23 @@ def mend(house: House, name: LibraryName, *, approved: int | None = None) -> int
     if listing is None or listing.state not in {"compared", "waiting", MENDING}:
         return 0
     if listing.state != MENDING:
-        decide(house, [listing], approved=approved)
+        with nullcontext() if approved is not None else suppress(BusyError):  # somebody else has decided the same
+            decide(house, [listing], approved=approved)
     return carry_out(house, name)
 
 
 def decide(house: House, listings: Sequence[Compared], *, approved: int | None = None) -> None:
     """Ask the removal guard about what these comparisons would do together, before any of it is done.
 
-    Raises UnsafePlanError, and remembers that an operator is waited for.
+    Raises UnsafePlanError, and remembers that an operator is waited for; BusyError where somebody else has gone on
+    with one of them, or read it anew.
     """
     try:
         house.store.patiently(lambda tx: _decide(tx, house, listings, approved))
     except UnsafePlanError as error:
         with house.store.transaction() as tx:
             for one in listings:
-                tx.comparing.move_on(one.library, one.run, "waiting")
+                tx.comparing.move_on(one.library, one.run, "waiting", before=one.state)
         if any(one.state != "waiting" for one in listings):
             names = ",".join(one.library for one in listings)
             log.error("reconciliation waits for an approval", library=names, why=str(error))  # noqa: TRY400
@@ -65,6 +69,8 @@ def _decide(tx: Transaction, house: House, listings: Sequence[Compared], approve
     tx.removing.hold()  # whoever else takes people out counts before or after, and not at the same time
     planned = {one.library: tx.situations.leaving(one.library, one.run) for one in listings}
     total = sum(planned.values())
+    if total and not tx.comparing.anybody():
+        raise UnsafePlanError("nobody has a face in our own database any more, and by an empty one nobody is removed")
     try:
         if approved is not None and approved != total:
             raise UnsafePlanError(f"{_people(total)} would go, and {approved:,} were approved")  # noqa: TRY301
@@ -78,8 +84,8 @@ def _decide(tx: Transaction, house: House, listings: Sequence[Compared], approve
     for one in listings:
         if planned[one.library]:
             tx.removing.plan(one.library, planned[one.library], f"reconciliation {one.run}", now)
-        if not tx.comparing.move_on(one.library, one.run, MENDING):
-            raise InputError(f"{one.library} has been read anew meanwhile; nothing was done")
+        if not tx.comparing.move_on(one.library, one.run, MENDING, before=one.state):
+            raise BusyError(one.library)
 
 
 def _people(count: int) -> str:

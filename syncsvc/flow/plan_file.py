@@ -69,7 +69,7 @@ def write_plan(house: House, names: Sequence[LibraryName], file: Path) -> Planne
     for listing in found:  # nobody goes on with it but by the file
         if listing.cause == ONLY_LOOKING and listing.state == "compared":
             with house.store.transaction() as tx:
-                tx.comparing.move_on(listing.library, listing.run, "done")
+                tx.comparing.move_on(listing.library, listing.run, "done", before="compared")
     return Planned(steps, counts, people, checksum.hexdigest())
 
 

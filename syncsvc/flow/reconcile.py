@@ -3,7 +3,7 @@
 import time
 from contextlib import suppress
 
-from syncsvc.flow.compare import compare
+from syncsvc.flow.compare import BusyError, compare
 from syncsvc.flow.house import House
 from syncsvc.flow.listing import Watch, begin, read_on
 from syncsvc.flow.mend import MENDING, mend
@@ -33,11 +33,15 @@ def reconcile(
     listing = newest(house, name)
     if listing.state == "reading":
         listing = read_on(house, name, seconds=max(0.0, until - time.monotonic()), watch=watch)
-    return finish(house, name) if listing.cause not in _OTHERS else listing
+    if listing.cause not in _OTHERS:
+        with suppress(BusyError):
+            return finish(house, name)
+    return newest(house, name)
 
 
 def finish(house: House, name: LibraryName) -> ListingState:
-    """Compare and mend what was read to the end; nothing where it was not, or has been dealt with."""
+    """Compare and mend what was read to the end; nothing where it was not, or has been dealt with. Raises BusyError
+    while somebody else compares it."""
     if newest(house, name).state == "read":
         compare(house, name)
     if newest(house, name).state in {"compared", MENDING}:

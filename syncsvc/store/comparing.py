@@ -3,11 +3,11 @@
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, func, select, text, update
+from sqlalchemy import Connection, Update, bindparam, exists, func, or_, select, text, update
 
 from syncsvc.model.compare import Party, Past, Shown
 from syncsvc.model.keys import face_label, person_hash
@@ -30,7 +30,7 @@ from syncsvc.store.tables import bindings, deliveries, faces, libraries, listed,
 AT_ONCE = 500
 _LABEL = re.compile(r"[0-9a-f]{32}")
 
-_b, _d, _l = bindings.c, deliveries.c, listed.c
+_b, _d, _l, _r = bindings.c, deliveries.c, listed.c, listings.c
 
 # Listed faces that are nobody's, or are filed under another key than their person's.
 _UNKNOWN = """
@@ -80,7 +80,8 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """A reading of a library as far as comparing and mending are concerned. `counts` is empty before it is compared."""
+    """A reading of a library as far as comparing and mending are concerned. `counts` is empty before it is compared.
+    `holder` reads or compares it."""
 
     library: LibraryName
     run: int
@@ -90,6 +91,7 @@ class Compared:
     why: str | None
     counts: Mapping[str, int]
     started_at: datetime
+    holder: str | None = None
 
 
 class Comparing:
@@ -242,12 +244,46 @@ class Comparing:
             return None
         completeness = Completeness(row.completeness) if row.completeness else None
         counts = json.loads(row.counts) if row.counts else {}
-        return Compared(library, row.run, row.cause, row.state, completeness, row.why, counts, row.started_at)
+        found = Compared(library, row.run, row.cause, row.state, completeness, row.why, counts, row.started_at)
+        return replace(found, holder=row.holder)
 
-    def move_on(self, library: LibraryName, run: int, state: str, *, counts: Mapping[str, int] | None = None) -> bool:
-        """What has become of a reading. False: a newer one has begun."""
+    def take(
+        self, library: LibraryName, run: int, holder: str, *, now: datetime, until: datetime, dead: str | None
+    ) -> bool:
+        """Have a finished reading to oneself while it is compared, from nobody, from a lease that ran out, or from
+        `dead`, who holds it no more. False: somebody else is at it, or has done it."""
+        free = or_(_r.holder.is_(None), _r.leased_until <= now, _r.holder == dead)
+        mine = _reading(library, run).where(_r.state == "read", free).values(holder=holder, leased_until=until)
+        return self._connection.execute(mine).rowcount > 0
+
+    def keep(self, library: LibraryName, run: int, holder: str, until: datetime) -> bool:
+        """Have it for longer. False: somebody else has taken it, or a newer one has begun."""
+        mine = _reading(library, run).where(_r.state == "read", _r.holder == holder).values(leased_until=until)
+        return self._connection.execute(mine).rowcount > 0
+
+    def let_go(self, library: LibraryName, run: int, holder: str) -> None:
+        """Whoever comes next may have it at once."""
+        mine = _reading(library, run).where(_r.holder == holder).values(holder=None, leased_until=None)
+        self._connection.execute(mine)
+
+    def move_on(
+        self,
+        library: LibraryName,
+        run: int,
+        state: str,
+        *,
+        before: str | None = None,
+        counts: Mapping[str, int] | None = None,
+    ) -> bool:
+        """What has become of a reading. False: a newer one has begun, or somebody has moved it on from `before`."""
         values: dict[str, object] = {"state": state}
         if counts is not None:
             values["counts"] = json.dumps(dict(sorted(counts.items())))
-        mine = update(listings).where(listings.c.library == library, listings.c.run == run).values(values)
+        mine = _reading(library, run).values(values)
+        if before is not None:
+            mine = mine.where(_r.state == before)
         return self._connection.execute(mine).rowcount > 0
+
+
+def _reading(library: LibraryName, run: int) -> Update:
+    return update(listings).where(_r.library == library, _r.run == run)

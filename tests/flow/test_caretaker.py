@@ -3,9 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from syncsvc.flow.caretaker import begin_night, go_on, under_way
+from syncsvc.flow.compare import LEASE
 from syncsvc.store.listings import ListingState
+from syncsvc.store.tables import listings
+from tests.flow.listings import read
 from tests.flow.stage import ALICE, BOB, GATE, Stage, on
 
 
@@ -75,3 +79,24 @@ def test_what_a_complete_reading_has_shown_counts_as_verified(stage: Stage) -> N
     stage.clock.now += timedelta(days=3)
     begin_night(stage.house, GATE, seconds=5)
     assert set(stage.verified(ALICE).values()) == {listing(stage).started_at}
+
+
+@on("sophon")
+def test_a_round_that_somebody_compares_just_now_is_left_to_them(stage: Stage) -> None:
+    stage.hire(ALICE, 0)
+    stage.quiet()
+    read(stage)
+    with stage.house.store.transaction() as tx:
+        tx._connection.execute(update(listings).values(cause="nightly"))
+        until = stage.clock() + LEASE
+        assert tx.comparing.take(GATE, 1, "somebody/else", now=stage.clock(), until=until, dead=None)
+    stage.clock.advance(60)
+
+    assert under_way(stage.house) == []
+    go_on(stage.house, GATE, seconds=5)
+    assert (listing(stage).state, listing(stage).holder) == ("read", "somebody/else")
+
+    stage.clock.advance(LEASE.total_seconds())
+    assert under_way(stage.house) == [GATE]
+    go_on(stage.house, GATE, seconds=5)
+    assert listing(stage).state == "done"

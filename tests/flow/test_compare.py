@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import update
 
-from syncsvc.flow.compare import compare
+from syncsvc.flow import compare as compare_module
+from syncsvc.flow.compare import BusyError, compare
+from syncsvc.flow.mend import mend
 from syncsvc.model.errors import InputError
 from syncsvc.model.keys import person_key
 from syncsvc.model.listings import Completeness
@@ -250,3 +252,61 @@ def test_reactions_can_be_to_report(stage: Stage) -> None:
     assert odd(stage) == {gone: (Situation.MISSING, REPORT)}
     assert replace(stage.house.shelf(GATE)).reactions[Situation.MISSING] is REPORT
     assert RIGHT
+
+
+@pytest.mark.parametrize("everywhere", ["finauth", ("postgresql", "finauth")], indirect=True, ids=str)
+def test_two_who_compare_at_once_do_not_forget_what_the_other_notes(
+    everywhere: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = everywhere
+    stage.hire(ALICE, 1)
+    stage.hire(BOB, 2)
+    stage.quiet()
+    stage.room.remove(stage.there()[0].vendor_face_id)
+    read(stage)
+    second: list[str] = []
+    forgets = compare_module._Comparison.forget_mended
+
+    def meanwhile(comparison: compare_module._Comparison) -> None:
+        if not second:
+            second.append("none")
+            with pytest.raises(BusyError):
+                compare(stage.house, GATE)
+            second[0] = "refused"
+        forgets(comparison)
+
+    monkeypatch.setattr(compare_module._Comparison, "forget_mended", meanwhile)
+
+    assert compare(stage.house, GATE)[Situation.MISSING] == 1
+
+    assert second == ["refused"]
+    assert len(odd(stage)) == 1
+
+
+@on("finauth")
+def test_who_lost_a_comparison_to_another_writes_nothing_any_more(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.hire(ALICE, 1)
+    stage.hire(BOB, 2)
+    stage.quiet()
+    stage.room.remove(stage.there()[0].vendor_face_id)
+    read(stage)
+    second: list[int] = []
+    walks = compare_module._Comparison.walk
+
+    def late(comparison: compare_module._Comparison) -> None:
+        if not second:
+            second.append(-1)
+            stage.clock.advance(compare_module.LEASE.total_seconds())
+            second[0] = compare(stage.house, GATE)[Situation.MISSING]
+            mend(stage.house, GATE)
+        walks(comparison)
+
+    monkeypatch.setattr(compare_module._Comparison, "walk", late)
+
+    with pytest.raises(BusyError):
+        compare(stage.house, GATE)
+
+    assert second == [1]
+    assert [reaction for _, reaction in odd(stage).values()] == [Reaction.WAIT]

@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from syncsvc.flow import mend as mending
+from syncsvc.flow.compare import BusyError
 from syncsvc.flow.mend import mend
 from syncsvc.model.errors import UnsafePlanError
 from syncsvc.model.guard import Limits
@@ -13,7 +14,7 @@ from syncsvc.model.keys import person_key
 from syncsvc.model.people import PersonId
 from syncsvc.model.situations import SAFE, Reaction, Situation
 from syncsvc.store.comparing import Compared
-from syncsvc.store.tables import bindings, deliveries
+from syncsvc.store.tables import bindings, deliveries, faces
 from tests.flow.listings import compared, forget_bindings, odd, state, taken_out, unbind
 from tests.flow.stage import ALICE, BOB, CAROL, GATE, Stage, on
 from tests.vendors.photos import draw
@@ -248,6 +249,7 @@ def test_a_death_in_the_middle_loses_nothing_and_judges_nothing_again(
 @on("finauth")
 def test_what_has_begun_since_it_was_compared_is_left_to_it(stage: Stage) -> None:
     stage.hire(ALICE, 1)
+    stage.hire(BOB, 2)
     stage.quiet()
     (face,) = stage.there()
     unbind(stage, face.vendor_face_id)
@@ -259,6 +261,53 @@ def test_what_has_begun_since_it_was_compared_is_left_to_it(stage: Stage) -> Non
 
     assert stage.believed() == set()
     assert stage.row().wanted == number
+
+
+@on("finauth")
+def test_by_a_database_that_was_emptied_after_the_comparison_nobody_is_removed(stage: Stage) -> None:
+    stage.house = replace(stage.house, limits=None)
+    back = came_back(stage, 2)
+    compared(stage)
+    with stage.house.store.transaction() as tx:
+        tx._connection.execute(delete(faces))
+
+    with pytest.raises(UnsafePlanError, match="by an empty one nobody is removed"):
+        mend(stage.house, GATE, approved=2)
+    stage.quiet()
+
+    assert set(back) <= set(stage.room.world.faces)
+
+
+@pytest.mark.parametrize("everywhere", ["finauth", ("postgresql", "finauth")], indirect=True, ids=str)
+def test_of_two_who_let_the_same_removals_go_only_one_counts_them(everywhere: Stage) -> None:
+    stage = everywhere
+    back = came_back(stage, 2)
+    compared(stage)
+    seen = _listing(stage)
+    mending.decide(stage.house, [seen])
+
+    with pytest.raises(BusyError):
+        mending.decide(stage.house, [seen])
+    mend(stage.house, GATE)
+    stage.quiet()
+
+    assert taken_out(stage) == [(GATE, 2)]
+    assert not set(back) & set(stage.room.world.faces)
+
+
+@on("finauth")
+def test_a_refusal_that_comes_late_does_not_stop_what_somebody_has_let_go(stage: Stage) -> None:
+    stage.house = replace(stage.house, limits=Limits(count=50, share=0.4))
+    came_back(stage, 2)
+    compared(stage)
+    seen = _listing(stage)
+    mending.decide(stage.house, [seen])
+    strict = replace(stage.house, limits=Limits(count=0, share=0.0))
+
+    with pytest.raises(UnsafePlanError):
+        mending.decide(strict, [seen])
+
+    assert _listing(stage).state == mending.MENDING
 
 
 def _listing(stage: Stage) -> Compared:
