@@ -12,7 +12,7 @@ from syncsvc.flow.house import House, Shelf
 from syncsvc.flow.spare import spare
 from syncsvc.library.base import FaceLibrary, is_blanket
 from syncsvc.library.http import PATIENCE
-from syncsvc.model.errors import ErrandError, LibraryError
+from syncsvc.model.errors import ErrandError, GoneError, LibraryError, RejectedError
 from syncsvc.model.keys import person_hash, person_key
 from syncsvc.model.people import Held, LibraryName, Person, PersonId, VendorFaceId, vendor_ids
 from syncsvc.model.report import Seen, after_look
@@ -132,6 +132,8 @@ def _slice(house: House, shelf: Shelf, seconds: float) -> int:
                 troubles = 0
             except ErrandError as error:
                 troubles += 1
+                if _for_good(error):
+                    _put_off(house, shelf.name, person, error.code or "rejected")
                 if troubles >= TROUBLES or not _theirs(error):
                     log.info("checking stopped", library=shelf.name, error=type(error).__name__, seen=count)
                     return count
@@ -148,6 +150,22 @@ def _turn(house: House, name: LibraryName, after: Unverified | None) -> list[Unv
 def _theirs(error: ErrandError) -> bool:
     """Whether it may lie in this very person, so that others can be looked at all the same."""
     return not is_blanket(error) or (isinstance(error, LibraryError) and error.about_person)
+
+
+def _for_good(error: ErrandError) -> bool:
+    """Whether the same person would meet the same at the next look, and keep everybody behind them waiting."""
+    return isinstance(error, RejectedError | GoneError) or (isinstance(error, LibraryError) and error.about_person)
+
+
+def _put_off(house: House, name: LibraryName, who: PersonId, code: str) -> None:
+    """Note that these faces cannot be looked at: their turn comes again tomorrow, and others' before that."""
+    now = house.clock()
+    with house.store.transaction() as tx:
+        tx.people.lock(who, now)
+        faces = sorted(vendor_ids(tx.bindings.held(name, [who])[who]))
+        tx.situations.forget(name, who, faces)  # noted as of now instead
+        words = f"the library does not let it be looked at ({code})"
+        tx.situations.note(name, who, [Finding(Situation.DISPUTED, face, words) for face in faces], now)
 
 
 def _check(house: House, shelf: Shelf, library: FaceLibrary[Any], who: PersonId) -> int:

@@ -1,12 +1,16 @@
 """Single faces verified by their ids: the longest unseen first, and nothing is unbound by it."""
 
 from datetime import timedelta
+from typing import Any
 
+import pytest
 from sqlalchemy import insert, update
 
 from syncsvc.flow.checks import check_oldest, verification_view, verify_listed
 from syncsvc.flow.views import status_view
-from syncsvc.model.people import PersonId, VendorFaceId
+from syncsvc.model.errors import RejectedError
+from syncsvc.model.people import Held, Person, PersonId, VendorFaceId
+from syncsvc.model.report import Seen
 from syncsvc.model.situations import Finding, Situation
 from syncsvc.store.tables import bindings, listed
 from tests.flow.stage import ALICE, BOB, CAROL, GATE, Stage, on
@@ -162,6 +166,39 @@ def test_an_outage_ends_the_slice_and_harms_nobody(stage: Stage) -> None:
     assert stage.row().state == "synced"
     stage.room.clear_faults()
     assert check_oldest(stage.house, GATE) == 4  # and the next one finds the library free
+
+
+@on("huawei")
+def test_people_who_cannot_be_looked_at_do_not_keep_the_others_waiting(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = [PersonId(f"a{number}") for number in range(3)]
+    settled(stage, *odd, BOB)
+    stage.clock.advance(29 * DAY)
+    adapter = type(stage.house.shelf(GATE).library)
+    look = adapter.look
+
+    def refusing(self: Any, person: Person, held: Held) -> Seen:
+        if person.id in odd:
+            raise RejectedError("another face than the one asked for", code="other_face")
+        return look(self, person, held)
+
+    monkeypatch.setattr(adapter, "look", refusing)
+
+    assert check_oldest(stage.house, GATE) == 0
+    assert check_oldest(stage.house, GATE) == 2
+
+    assert set(stage.verified(BOB).values()) == {stage.clock.now}
+    (noted, _) = stage.situations(odd[0])
+    assert (noted.finding.situation, noted.finding.note) == (
+        Situation.DISPUTED,
+        "the library does not let it be looked at (other_face)",
+    )
+    monkeypatch.undo()
+    assert check_oldest(stage.house, GATE) == 0  # their turn is tomorrow
+    stage.clock.advance(2 * DAY)
+    assert check_oldest(stage.house, GATE) == 6
+    assert stage.situations(odd[0]) == []
 
 
 def test_a_paused_library_is_left_alone(stage: Stage) -> None:
