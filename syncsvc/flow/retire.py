@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -76,12 +77,11 @@ def undo(house: House, name: LibraryName) -> Retiring | None:
     None: everybody is owed. Else it was stopped in the middle, and `go_on` or another call goes on. Raises
     NotFoundError for a library that is not retiring, InputError for one that is retired.
     """
-    one = status(house, name)
-    if one.progress.stage == RETIRED:
-        words = "to use the same account again, configure it under another name and fill that"
-        raise InputError(f"{name} is retired, and its receipt is written; {words}")
-    if one.progress.stage != UNDOING:
-        with house.store.transaction() as tx:
+    while (one := status(house, name)).progress.stage != UNDOING:
+        if one.progress.stage == RETIRED:
+            words = "to use the same account again, configure it under another name and fill that"
+            raise InputError(f"{name} is retired, and its receipt is written; {words}")
+        with suppress(Overtaken), house.store.transaction() as tx:  # the caretaker took a step meanwhile: look again
             tx.migrating.undo(one, one.progress.at_the_start(UNDOING))
     return _go_on_with(house, house.shelf(name), time.monotonic() + 3600.0)
 

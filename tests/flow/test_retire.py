@@ -381,6 +381,25 @@ def test_a_removal_that_is_under_way_when_it_is_undone_is_made_good(stage: Stage
     stage.assert_in_sync(ALICE)
 
 
+@pytest.mark.parametrize("stage", ["finauth"], indirect=True)
+def test_it_is_undone_although_the_caretaker_takes_a_step_at_the_same_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hire_everybody(stage)
+    retire(stage.house, GATE, approved=3)
+    seen = [status(stage.house, GATE)]
+    go_on(stage.house)
+    look = flow.status
+    monkeypatch.setattr(flow, "status", lambda house, name: seen.pop() if seen else look(house, name))
+
+    assert undo(stage.house, GATE) is None
+    stage.quiet()
+
+    assert not seen
+    for person in PEOPLE:
+        stage.assert_in_sync(person)
+
+
 def test_what_is_finished_is_not_undone(stage: Stage) -> None:
     hire_everybody(stage)
     retire(stage.house, GATE, approved=3)
