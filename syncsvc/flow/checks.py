@@ -132,7 +132,7 @@ def _slice(house: House, shelf: Shelf, seconds: float) -> int:
                 troubles = 0
             except ErrandError as error:
                 troubles += 1
-                if _for_good(error):
+                if isinstance(error, LibraryError) and _for_good(error):
                     _put_off(house, shelf.name, person, error.code or "rejected")
                 if troubles >= TROUBLES or not _theirs(error):
                     log.info("checking stopped", library=shelf.name, error=type(error).__name__, seen=count)
@@ -152,9 +152,9 @@ def _theirs(error: ErrandError) -> bool:
     return not is_blanket(error) or (isinstance(error, LibraryError) and error.about_person)
 
 
-def _for_good(error: ErrandError) -> bool:
+def _for_good(error: LibraryError) -> bool:
     """Whether the same person would meet the same at the next look, and keep everybody behind them waiting."""
-    return isinstance(error, RejectedError | GoneError) or (isinstance(error, LibraryError) and error.about_person)
+    return error.about_person or isinstance(error, RejectedError | GoneError)
 
 
 def _put_off(house: House, name: LibraryName, who: PersonId, code: str) -> None:
