@@ -55,12 +55,18 @@ def adopt(
 
 
 def _adopt(here: Desk, name: str, output: Path | None, *, replace_pictures: bool, fill: bool, as_json: bool) -> None:
+    from syncsvc.cli import embedded  # noqa: PLC0415
     from syncsvc.flow.adopt import Terms, adopt  # noqa: PLC0415
     from syncsvc.flow.review_file import ReviewWriter  # noqa: PLC0415
 
     shelf = here.house.shelf(LibraryName(name))
     terms = Terms(replace_pictures=replace_pictures, fill=fill)
-    with Progress(TextColumn("{task.description}"), console=console(), transient=True, disable=as_json) as progress:
+    columns = TextColumn("{task.description}")
+    # Permits come from Redis, also where `up` does not run it.
+    with (
+        embedded.if_configured(here.settings),
+        Progress(columns, console=console(), transient=True, disable=as_json) as progress,
+    ):
         task = progress.add_task(f"reading {name}")
 
         def watch(state: "ListingState") -> None:

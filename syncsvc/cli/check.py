@@ -2,7 +2,6 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -50,7 +49,7 @@ def _findings(here: Desk) -> Iterator[Finding]:
     if database.state == "ok":
         yield _try("receipts", lambda: _receipts(here))
         yield from _retiring(here)
-    with _some_redis(here):
+    with embedded.if_configured(here.settings):
         yield _try("redis", lambda: _redis(here))
         clocks: dict[str, float] = {}
         for name, shelf in here.house.shelves.items():
@@ -140,15 +139,3 @@ def _clock(clocks: dict[str, float]) -> str:
     if abs(skew) > MOST_SKEW:
         raise SyncsvcError(f"this machine's clock differs from {name}'s by {abs(skew):.0f} s; let NTP set it")
     return f"within {max(1.0, abs(skew)):.0f} s of every library's"
-
-
-@contextmanager
-def _some_redis(here: Desk) -> Iterator[None]:
-    """The configured Redis; the embedded one is started for this check where `up` does not run it."""
-    with embedded.running(here.settings) if here.settings.embedded_redis else _nothing():
-        yield
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -84,6 +84,16 @@ def running(settings: Settings) -> Iterator[None]:
             server.terminate()
 
 
+@contextmanager
+def if_configured(settings: Settings) -> Iterator[None]:
+    """As `running`, for a command that asks libraries itself; nothing where a Redis of its own is configured."""
+    if settings.embedded_redis:
+        with running(settings):
+            yield
+    else:
+        yield
+
+
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe:
         try:

@@ -189,12 +189,13 @@ def _names(here: Desk, library: str | None) -> list[LibraryName]:
 
 
 def _read(here: Desk, names: Sequence[LibraryName], cause: str) -> None:
+    from syncsvc.cli import embedded  # noqa: PLC0415
     from syncsvc.cli.reconcile_screen import Screen  # noqa: PLC0415
     from syncsvc.flow.reconcile import read_whole  # noqa: PLC0415
     from syncsvc.wiring import declare_libraries  # noqa: PLC0415
 
     declare_libraries(here.service)
-    with Screen() as screen:
+    with embedded.if_configured(here.settings), Screen() as screen:  # permits come from there
         for name in names:
             screen.ended(read_whole(here.house, name, cause, watch=screen.reached))
 

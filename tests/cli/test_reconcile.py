@@ -1,6 +1,7 @@
 """`syncsvc reconcile`: what it prints, how it ends, and that a plan does nothing."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from syncsvc.sandbox.base import Limits, Sandbox
 from syncsvc.sandbox.serve import running, sandbox_class
+from syncsvc.settings import load
 from tests.cli.conftest import CONFIGURATION
 from tests.cli.running import Run
 
@@ -59,3 +61,21 @@ def test_what_is_wrong_is_said(run: Run, room: Sandbox, tmp_path: Path) -> None:
     assert "cannot be read" in run("reconcile", "apply", str(tmp_path / "none")).err
     assert "never read" in run("reconcile", "status").out
     assert "never read" in run("reconcile", "approve", "north-gate").err
+
+
+def test_libraries_are_read_also_while_the_service_is_down(configuration: Path, run: Run, tmp_path: Path) -> None:
+    sandbox = sandbox_class("sophon")(limits=Limits(enabled=False))
+    with running(sandbox) as (url,):
+        configuration.write_text(CONFIGURATION.format(base_url=url))
+        assert run("db", "upgrade").code == 0
+        sandbox.plant("stranger")
+
+        read = run("reconcile", "run")
+        planned = run("reconcile", "plan", "-o", str(tmp_path / "plan.jsonl"))
+        adopted = run("library", "adopt", "north-gate")
+
+    assert read.code == planned.code == adopted.code == 0, read.err + planned.err + adopted.err
+    assert "1 foreign" in read.out
+    assert "lists 1 face" in adopted.out
+    socket = load(configuration, os.environ).redis_socket
+    assert not socket.exists()
