@@ -60,6 +60,7 @@ def test_a_face_that_vanished_is_owed_again_and_put_back_by_the_delivery(everywh
     check_oldest(stage.house, GATE)
 
     assert gone in stage.believed()  # nothing is unbound by looking
+    assert {face for face, at in stage.verified().items() if at == stage.clock()} == stage.believed() - {gone}
     assert stage.row().state == "doubtful"
     stage.quiet()
     stage.assert_in_sync()

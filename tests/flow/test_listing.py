@@ -119,7 +119,10 @@ def test_every_face_of_a_library_is_written_down_once(everywhere: Stage) -> None
 def test_a_partial_listing_says_why(stage: Stage) -> None:
     crowd(stage, 2)
 
-    assert read(stage).why == "the vendor shows no people who are in no group"
+    state = read(stage)
+
+    assert (state.completeness, state.complete_at) == (PARTIAL, None)
+    assert state.why == "the vendor shows no people who are in no group"
 
 
 @on("finauth")

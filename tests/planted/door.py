@@ -30,16 +30,16 @@ DEFECTS = (
     ),
     Defect(
         "a departure in the future is carried out at once",
-        "syncsvc.flow.write",
-        'return "waiting" if told.effective_at is not None and told.effective_at > now else None',
-        "return None",
+        "syncsvc.flow.decide",
+        '    return "waiting" if told.effective_at > now else None',
+        "    return None",
         (f"{WAITING}::test_a_departure_waits_for_its_moment_and_then_everything_goes",),
     ),
     Defect(
         "a departure that waits strikes after a return",
-        "syncsvc.flow.write",
-        'off = tuple(each.id for each in waiting if not _newer(each, told)) if effect in {None, "waiting"} else ()',
-        "off = ()",
+        "syncsvc.flow.decide",
+        "    older = tuple(each.id for each in pending if not _newer(each, told))\n",
+        "    older: tuple[str, ...] = ()\n",
         (f"{WAITING}::test_a_departure_at_once_calls_the_waiting_one_off_so_that_it_never_strikes_after_a_return",),
     ),
     Defect(

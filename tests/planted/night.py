@@ -1,4 +1,4 @@
-"""Defects of the night: of listings, comparisons, the guard, erasures, receipts, and of retiring a library."""
+"""Defects of retiring a library, and of comparing it with the one that takes its place."""
 
 from tests.planted.defect import Defect
 
