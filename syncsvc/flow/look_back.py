@@ -114,7 +114,8 @@ def read(house: House, shelf: Shelf, look: Look) -> Found:
     with house.store.reading() as tx:
         known = tx.people.get(erasure.person)
         back = known is not None and known.departed_at is None
-        # What an errand added that was under way when they left is bound later, and theirs. Who is back has new ones.
+        # What an errand added that was under way when they left is bound later, and theirs. Who is back has new ones,
+        # which are in use.
         ever = tuple(tx.erasures.ever_bound(place.library, erasure.person, erasure.opened_at if back else None))
         held = tx.bindings.held(place.library, [erasure.person])[erasure.person]
     asked = tuple(HeldFace(one.vendor_face_id, one.vendor_image_id) for one in ever)

@@ -191,11 +191,15 @@ class Erasures:
         found = select(_e.id).where(_e.check_at <= now).order_by(_e.check_at).limit(limit)
         return list(self._connection.scalars(found))
 
-    def ever_bound(self, library: LibraryName, person: PersonId, until: datetime | None) -> list[HeldFace]:
-        """Every face that was bound to the person there by then, those that are gone as well; None: until now."""
+    def ever_bound(
+        self, library: LibraryName, person: PersonId, in_use_since: datetime | None = None
+    ) -> list[HeldFace]:
+        """Every face that was ever bound to the person there, those that are gone as well; but for those in use now
+        that were bound after `in_use_since`, where that is given."""
         mine = (bindings.c.library == library) & (bindings.c.person_id == person)
-        if until is not None:
-            mine &= bindings.c.bound_at <= until
+        if in_use_since is not None:
+            left = or_(bindings.c.removed_at.is_not(None), bindings.c.face_id.is_(None))
+            mine &= or_(bindings.c.bound_at <= in_use_since, left)
         rows = self._connection.execute(select(bindings).where(mine).order_by(bindings.c.vendor_face_id))
         return [held_face(row) for row in rows]
 

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from syncsvc.flow.erase import pursue
 from syncsvc.flow.operate import resync
+from syncsvc.flow.settle import settle
 from syncsvc.model.erasures import Erasing, Verdict
 from syncsvc.model.people import LibraryName, PersonId
 from syncsvc.store.erasures import Erasure, InLibrary
@@ -371,6 +372,38 @@ def test_who_comes_back_is_not_touched_and_what_they_had_is_pursued(everywhere: 
     stage.assert_in_sync()
     assert place(stage).verdict is ABSENT
     assert erasure(stage).state == "verified"
+
+
+def test_a_face_that_was_being_added_when_they_left_is_asked_for_although_they_are_back(everywhere: Stage) -> None:
+    stage = everywhere
+    stage.hire(ALICE, 1)
+    taken = stage.take(stage.row().id)
+    done = stage.run(taken)
+    stage.clock.advance(1)
+    stage.leave(ALICE)
+    stage.clock.advance(1)
+    settle(stage.house, taken.round, done)
+    (old,) = stage.there()
+    stage.quiet()
+    assert stage.there() == []
+    stage.clock.advance(HOUR)
+    stage.hire(ALICE, 2)
+    stage.quiet()
+    with stage.room.lock:
+        stage.room.world.add(old)  # although the library had said that it was deleted
+
+    stage.clock.advance(60)
+    pursue(stage.house)
+
+    assert place(stage).verdict is UNREACHABLE
+    assert place(stage).came_back == 1
+
+    follow(stage)
+    follow(stage)
+
+    assert place(stage).verdict is ABSENT
+    assert old.vendor_face_id not in {one.vendor_face_id for one in stage.there()}
+    stage.assert_in_sync()
 
 
 def test_who_comes_back_with_the_same_photo_before_it_was_deleted_is_said_to_be(stage: Stage) -> None:
