@@ -132,7 +132,7 @@ class _Comparison:
         while left == SWEEP:
             with self.house.store.transaction() as tx:
                 self.keep(tx)
-                left = tx.situations.sweep(self.shelf.name, but=None, limit=SWEEP)
+                left = tx.situations.sweep(self.shelf.name, limit=SWEEP)
 
     def walk(self) -> None:
         """Judge every odd face, a batch at a time, while only the database holds them all."""

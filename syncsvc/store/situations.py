@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import Connection, Row, Select, and_, case, delete, func, not_, or_, select, tuple_, update
 
 from syncsvc.model.people import LibraryName, PersonId, VendorFaceId
 from syncsvc.model.situations import Finding, Reaction, Situation
@@ -123,12 +123,19 @@ class Situations:
         keys = ["library", "person_id", "vendor_face_id"]
         self._connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=again), rows)
 
-    def sweep(self, library: LibraryName, *, but: int | None, limit: int) -> int:
-        """Forget up to `limit` of what readings have shown, but for those of this run; returns how many they were."""
-        old = select(_s.person_id, _s.vendor_face_id).where(_s.library == library, _s.run.is_not(None))
-        old = (old if but is None else old.where(_s.run != but)).limit(limit)
-        gone = delete(situations).where(_s.library == library, tuple_(_s.person_id, _s.vendor_face_id).in_(old))
-        return self._connection.execute(gone).rowcount
+    def sweep(self, library: LibraryName, *, limit: int) -> int:
+        """Forget up to `limit` of what readings have shown; returns how many they were.
+
+        Strangers under people of ours stay, as if an errand had noted them: an errand in doubt must not take one for
+        ours, also while the next reading is compared, and also if that leaves the person to the errand.
+        """
+        theirs = and_(_s.situation == Situation.FOREIGN.value, _s.person_id != "")
+        shown = select(_s.person_id, _s.vendor_face_id).where(_s.library == library, _s.run.is_not(None))
+        mine, key = _s.library == library, tuple_(_s.person_id, _s.vendor_face_id)
+        kept = update(situations).where(mine, key.in_(shown.where(theirs).limit(limit)))
+        count = self._connection.execute(kept.values(run=None, reaction=None)).rowcount
+        gone = delete(situations).where(mine, key.in_(shown.where(not_(theirs)).limit(limit - count)))
+        return count + self._connection.execute(gone).rowcount
 
     def by_errands(
         self, library: LibraryName, *, after: tuple[PersonId, VendorFaceId], limit: int

@@ -15,7 +15,7 @@ from syncsvc.model.people import Listed, VendorFaceId
 from syncsvc.model.situations import SAFE, Finding, Reaction, Situation
 from syncsvc.store.tables import bindings, faces
 from tests.flow.listings import compared, forget_bindings, odd, read, state, unbind
-from tests.flow.stage import ALICE, BOB, CAROL, GATE, LEFT, RIGHT, Stage, on
+from tests.flow.stage import ADDING, ALICE, BOB, CAROL, GATE, LEFT, RIGHT, Stage, on
 from tests.vendors.photos import draw
 
 REPAIR, REPORT = Reaction.REPAIR, Reaction.REPORT
@@ -310,3 +310,43 @@ def test_who_lost_a_comparison_to_another_writes_nothing_any_more(
 
     assert second == [1]
     assert [reaction for _, reaction in odd(stage).values()] == [Reaction.WAIT]
+
+
+@pytest.mark.parametrize("everywhere", ["aliyun", ("postgresql", "aliyun")], indirect=True, ids=str)
+def test_a_stranger_stays_known_as_one_while_an_add_is_in_doubt(everywhere: Stage) -> None:
+    stage = everywhere
+    stage.hire(ALICE, 1)
+    stage.hire(BOB, 2)
+    stage.quiet()
+    stranger = stage.room.plant(person_key(ALICE)).vendor_face_id
+    assert compared(stage)[Situation.FOREIGN] == 1
+    mend(stage.house, GATE)
+    stage.swap(ALICE, 0, 3)
+    stage.room.fault("garbage", ADDING[stage.room.name], times=1, carried_out=False)
+    stage.deliver()
+    assert stage.row().state == "doubtful"
+
+    compared(stage)
+    stage.quiet()
+
+    assert stranger not in stage.believed()
+    assert stranger in stage.room.world.faces
+
+
+@pytest.mark.parametrize("everywhere", ["sophon", ("postgresql", "finauth")], indirect=True, ids=str)
+def test_a_stranger_under_somebody_of_ours_is_forgotten_when_they_are_gone(everywhere: Stage) -> None:
+    stage = everywhere
+    stage.hire(ALICE, 1)
+    stage.hire(BOB, 2)
+    stage.quiet()
+    stranger = stage.room.plant(person_key(ALICE)).vendor_face_id
+    compared(stage)
+    assert odd(stage) == {stranger: (Situation.FOREIGN, REPORT)}
+    assert compared(stage)[Situation.FOREIGN] == 1
+    assert odd(stage) == {stranger: (Situation.FOREIGN, REPORT)}
+    stage.room.remove(stranger)
+
+    assert compared(stage, completeness=Completeness.PARTIAL)[Situation.IN_SYNC] == 2
+    assert set(odd(stage)) == {stranger}
+    compared(stage)
+    assert odd(stage) == {}
