@@ -95,7 +95,8 @@ def _apply(here: Desk, name: str, file: Path, *, replace_pictures: bool, approve
     if found.known:
         say(f"{_count(found.known, 'line')} had been done before")
     if found.overtaken:
-        say(f"{_count(found.overtaken, 'line')} came too late: the person has no such face any more")
+        words = "the person has no such face any more, or it is somebody else's"
+        say(f"{_count(found.overtaken, 'line')} came too late: {words}")
     if found.owed:
         say(f"{_people(found.owed)} owed to {name} now, so that it agrees; `syncsvc status` shows how far it is")
 

@@ -23,7 +23,8 @@ SHOWN = 20  # bad lines that are told; there may be many
 
 @dataclass(slots=True)
 class Applied:
-    """Counts of lines, and of people who are owed a delivery now. `overtaken`: the person changed meanwhile."""
+    """Counts of lines, and of people who are owed a delivery now. `overtaken`: the person changed meanwhile, or the
+    face became somebody else's."""
 
     library: str
     bound: int = 0
@@ -168,10 +169,12 @@ def _guard(house: House, shelf: Shelf, people: int, approved: int | None) -> Non
         return
     now = house.clock()
     with house.store.transaction() as tx:
+        tx.rosters.hold_all()
         tx.removing.hold()
         if house.limits is not None and approved is None:
             try:
-                guard.check(tx, {shelf.name: people}, now, house.limits)
+                promised = tx.rosters.promised(since=now - guard.WINDOW)
+                guard.check(tx, {shelf.name: people}, now, house.limits, promised=promised)
             except UnsafePlanError as error:
                 words = f"{error}; nothing was done (--approve-removals {people} lets exactly these)"
                 raise UnsafePlanError(words) from error
@@ -191,10 +194,14 @@ def _write(
     known = tx.people.lock_all(people, now)
     before = tx.bindings.held(shelf.name, people)
     with_images = tx.adoption.these(shelf.name, _newest(tx, shelf), {one.face for one in decisions})
+    whose = tx.adoption.whose(shelf.name, {one.face for one in decisions})
     after: dict[PersonId, Held] = dict(before)
     for one in decisions:
         if one.face in vendor_ids(after[one.person]):
             found.known += 1
+            continue
+        if whose.get(one.face, one.person) != one.person:  # an errand has found it to be somebody else's meanwhile
+            found.overtaken += 1
             continue
         listed = with_images.get(one.face)
         image = listed.vendor_image_id if listed else None

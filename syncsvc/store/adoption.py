@@ -74,6 +74,13 @@ class Adoption:
         rows = self._connection.execute(page.order_by(_b.person_id, _b.vendor_face_id).limit(limit))
         return [Bound(PersonId(row.person_id), VendorFaceId(row.vendor_face_id)) for row in rows]
 
+    def whose(self, library: LibraryName, ids: Collection[str]) -> dict[VendorFaceId, PersonId]:
+        """Those of these faces that the library is known to hold for somebody, and for whom."""
+        chosen = among(self._connection.dialect.name, _b.vendor_face_id, "ids")
+        mine = select(_b.vendor_face_id, _b.person_id).where(_b.library == library, _b.removed_at.is_(None), chosen)
+        rows = self._connection.execute(mine, {"ids": list(ids)})
+        return {VendorFaceId(row.vendor_face_id): PersonId(row.person_id) for row in rows}
+
     def holders(self, library: LibraryName, *, after: PersonId, limit: int) -> list[PersonId]:
         """The next people of whom the library is known to hold something."""
         mine = (_b.library == library) & _b.removed_at.is_(None) & (_b.person_id > after)

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from sqlalchemy import delete
 
+from syncsvc.flow import apply_review as reviewing
 from syncsvc.flow.adopt import Adopted, Terms, adopt
 from syncsvc.flow.apply_review import Applied, apply_review
 from syncsvc.flow.review_file import ReviewWriter
 from syncsvc.model.errors import InputError, UnsafePlanError
 from syncsvc.model.guard import Limits
 from syncsvc.model.keys import face_label, person_key
-from syncsvc.model.people import Digest, PersonId
+from syncsvc.model.people import Digest, HeldFace, PersonId, VendorFaceId
+from syncsvc.store.bindings import Became
 from syncsvc.store.tables import bindings, deliveries
 from tests.flow.stage import ALICE, BOB, CAROL, GATE, LEFT, Stage, on
 
@@ -335,3 +337,31 @@ def test_adopting_twice_binds_nothing_twice(stage: Stage) -> None:
 
     assert (again.exact, again.known, again.owed) == (0, 1, 0)
     stage.assert_in_sync(ALICE)
+
+
+@on("sophon")
+def test_a_face_that_becomes_somebody_elses_while_a_file_is_applied_stays_theirs(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "review.csv"
+    hire_there(stage, (ALICE, 1), (BOB, 2))
+    visitor = stage.room.plant("visitor-9").vendor_face_id
+    adopted(stage, review=file)
+    remove = {"decision": "remove", "person": BOB}
+    edit(file, lambda row: row.update(remove) if row["vendor_face_id"] == visitor else None)
+    guard = reviewing._guard
+
+    def meanwhile(*arguments: Any) -> None:
+        guard(*arguments)
+        with stage.house.store.transaction() as tx:
+            held = tx.bindings.held(GATE, [ALICE])[ALICE]
+            theirs = (*held, HeldFace(VendorFaceId(visitor), None))
+            tx.bindings.settle([Became(GATE, ALICE, held, theirs)], stage.clock())
+
+    monkeypatch.setattr(reviewing, "_guard", meanwhile)
+
+    found = applied(stage, file)
+
+    assert (found.removed, found.overtaken) == (0, 1)
+    assert visitor in stage.believed(ALICE)
+    assert visitor not in stage.believed(BOB)
