@@ -8,8 +8,10 @@ from syncsvc.flow.checks import verify_listed
 from syncsvc.flow.compare import BusyError
 from syncsvc.flow.house import House
 from syncsvc.flow.listing import GIVEN_UP, begin, read_on
+from syncsvc.flow.mend import MENDING
 from syncsvc.flow.reconcile import finish
 from syncsvc.model.people import LibraryName
+from syncsvc.store.listings import ListingState
 
 ONE_NIGHT = timedelta(hours=12)  # two beats, or two machines, begin one round between them
 RESTING = timedelta(seconds=3)  # a reading that somebody has gone on with since then needs nobody else
@@ -28,14 +30,15 @@ def begin_night(house: House, name: LibraryName, *, seconds: float) -> None:
 
 
 def go_on(house: House, name: LibraryName, *, seconds: float) -> None:
-    """Go on with the round of a library that is under way; nothing where none is."""
+    """Go on with the round of a library that is under way; nothing where none is. What the guard has let go is done
+    to its end, whoever began it."""
     with house.store.reading() as tx:
         listing = tx.listings.get(name)
-    if listing is None or listing.cause != "nightly" or name not in house.shelves:
+    if listing is None or not _is_ours(listing) or name not in house.shelves:
         return
     if listing.state == "reading":
         listing = read_on(house, name, seconds=seconds)
-    if listing.state in {"read", "compared", "mending"}:
+    if listing.state in {"read", "compared", MENDING}:
         try:
             done = finish(house, name)
         except BusyError:  # who compares it goes on with it
@@ -59,9 +62,13 @@ def under_way(house: House) -> list[LibraryName]:
     return [
         one.library
         for one in listings
-        if one.cause == "nightly"
+        if _is_ours(one)
         and one.library in house.shelves
         and one.is_under_way(now - GIVEN_UP)
         and (one.leased_until is None or one.leased_until <= now)
         and one.reached_at <= now - RESTING
     ]
+
+
+def _is_ours(listing: ListingState) -> bool:
+    return listing.cause == "nightly" or listing.state == MENDING

@@ -7,9 +7,10 @@ from sqlalchemy import update
 
 from syncsvc.flow.caretaker import begin_night, go_on, under_way
 from syncsvc.flow.compare import LEASE
+from syncsvc.flow.mend import decide
 from syncsvc.store.listings import ListingState
 from syncsvc.store.tables import listings
-from tests.flow.listings import read
+from tests.flow.listings import compared, read
 from tests.flow.stage import ALICE, BOB, GATE, Stage, on
 
 
@@ -100,3 +101,25 @@ def test_a_round_that_somebody_compares_just_now_is_left_to_them(stage: Stage) -
     assert under_way(stage.house) == [GATE]
     go_on(stage.house, GATE, seconds=5)
     assert listing(stage).state == "done"
+
+
+@pytest.mark.parametrize("everywhere", ["sophon", ("postgresql", "finauth")], indirect=True, ids=str)
+def test_what_a_command_had_let_go_when_it_was_killed_is_done_to_its_end(everywhere: Stage) -> None:
+    stage = everywhere
+    stage.hire(ALICE, 0)
+    stage.hire(BOB, 1)
+    stage.quiet()
+    stage.room.remove(stage.there(ALICE)[0].vendor_face_id)
+    compared(stage)
+    assert under_way(stage.house) == []  # nobody has decided about it
+    with stage.house.store.reading() as tx:
+        found = tx.comparing.listing(GATE)
+    assert found is not None
+    decide(stage.house, [found])
+
+    assert under_way(stage.house) == [GATE]
+    go_on(stage.house, GATE, seconds=5)
+    stage.quiet()
+
+    stage.assert_in_sync(ALICE)
+    assert under_way(stage.house) == []
