@@ -84,7 +84,8 @@ class Leaving:
         def write(tx: Transaction) -> tuple[list[PersonId], Counts]:
             gone = self._absent(tx, after, limit)
             source = told_by(held.source)  # who also answers for it: the guard was asked about all of them together
-            told = [Told(source, f"{held.run}/{person}", Departed(person), approved_by=source) for person in gone]
+            names = tx.pseudonyms.of_all(gone)  # what is remembered of a telling may outlive the id
+            told = [Told(source, f"{held.run}/{names[one]}", Departed(one), approved_by=source) for one in gone]
             write_all(tx, told, self.house.clock(), room=None, terms=self.house.terms)
             tx.roster_people.forget(held.source, gone)
             further = replace(counts, departed=counts.departed + len(gone))

@@ -8,6 +8,7 @@ import structlog
 
 from syncsvc.flow.house import House
 from syncsvc.model.people import LibraryName, PersonId
+from syncsvc.model.retention import Terms
 from syncsvc.store import Transaction
 from syncsvc.store.changes import Entry, Place
 from syncsvc.store.people import EXPIRY
@@ -87,12 +88,23 @@ def refuse(house: House, people: Collection[PersonId] | None, *, by: str) -> Ans
         tx.people.lock_all({one.person for one in held}, now)
         pending = [one.id for one in held]
         cancelled = tx.changes.refuse(pending)
-        tx.people.set_leaving(cancelled, None)
+        kept = _kept_by_rule(tx, cancelled, house.terms, now)  # whose other departures wait as before
+        tx.people.set_leaving(cancelled - kept, None)
         tx.people.no_longer_expired({one.person for one in held if one.source == EXPIRY} & cancelled, now)
         tx.watches.watch(pending, now)
         return cancelled
 
     return _answer(house, people, answer, "departures refused", by)
+
+
+def _kept_by_rule(tx: Transaction, people: Collection[PersonId], terms: Terms, now: datetime) -> set[PersonId]:
+    """Those of these people who would be gone already, if a rule did not keep them for some days."""
+    pending = tx.changes.pending_of(people)
+    return {
+        person
+        for person, theirs in pending.items()
+        if any(terms.only_kept(one.source, one.effective_at, now) for one in theirs)
+    }
 
 
 def _answer(

@@ -35,8 +35,9 @@ def _expire(tx: Transaction, house: House, due: list[PersonId]) -> list[Ring]:
     known = tx.people.lock_all(due, now)
     # Somebody may have been told meanwhile to stay for longer, or have gone. The same end is told once, however many
     # look at this moment; the revision tells it from an earlier end of theirs at the same instant.
+    names = tx.pseudonyms.of_all(due)  # what is remembered of a telling may outlive the id
     told = [
-        Told(EXPIRY, f"{one.id} {one.revision} {one.expires_at.isoformat()}", Departed(one.id))
+        Told(EXPIRY, f"{names[one.id]} {one.revision} {one.expires_at.isoformat()}", Departed(one.id))
         for one in (known[person] for person in due)
         if one.expires_at is not None and one.expires_at <= now
     ]

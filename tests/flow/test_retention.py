@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from syncsvc.flow import approvals
+from syncsvc.flow.forget import forget
 from syncsvc.flow.fulfil import fulfil
 from syncsvc.flow.record import Recorded, record
 from syncsvc.flow.retention import expire
@@ -18,6 +19,8 @@ from syncsvc.model.retention import Rule, end_of
 from syncsvc.store.tables import changes
 from tests.flow.office import Log, Office
 from tests.flow.stage import ALICE, BOB, LEFT, Stage
+from tests.flow.test_erase import follow
+from tests.flow.test_forget import tables_with
 from tests.vendors.photos import draw
 
 DAY = timedelta(days=1)
@@ -294,3 +297,35 @@ def test_a_roster_that_names_somebody_calls_their_held_departure_off(pair: Stage
     office.enrol(office.photographed(1, 2), restart=True)
 
     assert approvals.held_departures(pair.house, limit=10).items == ()
+
+
+def test_a_held_departure_that_is_refused_leaves_one_that_a_rule_keeps_as_it_was(ruled: Stage) -> None:
+    stage = ruled
+    tell(stage, Upserted(ALICE, FACE))
+    stage.quiet()
+    stage.house = replace(stage.house, limits=Limits(0, 0.0, 0))
+    assert tell(stage, Departed(ALICE), source="door").effect == "held"
+    assert tell(stage, Departed(ALICE)).effect == "waiting"
+
+    approvals.refuse(stage.house, [ALICE], by="ops")
+    stage.clock.advance(DAY.total_seconds())
+    tell(stage, Upserted(ALICE, FACE))
+    stage.house = replace(stage.house, limits=None)
+    stage.clock.advance(3 * DAY.total_seconds())
+
+    assert look(stage)
+
+
+def test_a_person_who_expired_is_forgotten_altogether(stage: Stage) -> None:
+    stage.house = replace(stage.house, erasing=replace(stage.house.erasing, forget_after=DAY))
+    stays(stage, until=stage.clock() + DAY)
+    stage.quiet()
+    stage.clock.advance(2 * DAY.total_seconds())
+    assert not look(stage)
+    follow(stage)
+    follow(stage, seconds=25 * 3600.0)
+    stage.clock.advance(2 * DAY.total_seconds())
+
+    assert forget(stage.house) == 1
+
+    assert tables_with(stage, ALICE) == set()
