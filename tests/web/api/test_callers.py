@@ -16,6 +16,10 @@ READS = [
     "/v1/changes/" + "0" * 32,
     "/v1/libraries",
     "/v1/attention",
+    "/v1/removals",
+    "/v1/erasures",
+    "/v1/erasures/" + "0" * 32,
+    "/v1/erasures/" + "0" * 32 + "/receipt",
 ]
 WRITES = [
     ("PUT", "/v1/people/alice"),
@@ -26,6 +30,8 @@ WRITES = [
     ("POST", "/v1/libraries/gate/pause"),
     ("POST", "/v1/libraries/gate/resume"),
     ("POST", "/v1/attention/retry"),
+    ("POST", "/v1/removals/approve"),
+    ("POST", "/v1/removals/refuse"),
 ]
 ROUTES = [*(("GET", path) for path in READS), *WRITES]
 
