@@ -81,7 +81,12 @@ def _say(tx: Transaction, house: House, about: About, facts: Mapping[str, Any], 
         fields = {"kind": about.kind.value, "erasure": about.erasure, "library": about.library}
         tx.afterwards(partial(log.warning, "receipt waits for a key", **fields))
         return
-    _append(tx, house.signer, tx.receipts.lock(), about, facts, now=now)
+    head = tx.receipts.lock()
+    if tx.receipts.any_waiting():  # what is older is signed first: the newest receipt is to say the newest
+        chained(facts, number=1, previous="", issued_at=now, software=software())
+        tx.receipts.wait(about, facts)
+        return
+    _append(tx, house.signer, head, about, facts, now=now)
 
 
 def _sign_some(house: House, signer: Signer) -> int:

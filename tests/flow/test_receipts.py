@@ -177,6 +177,25 @@ def test_without_a_key_it_waits_and_says_later_what_was_so_then(opened: str, sto
     assert (second.kind, second.previous, second.body["retirement"]) == ("retired", first.hash, {"people": 3})
 
 
+def test_what_is_said_once_there_is_a_key_comes_after_what_waited_for_it(
+    opened: str, store: Store, clock: MovableClock
+) -> None:
+    with store.transaction() as tx:
+        issue(tx, house_of(store, clock, signer=None), opened, "verified", clock())
+    house = house_of(store, clock)
+    clock.advance(86400)
+    with store.transaction() as tx:
+        issue(tx, house, opened, "confirmed", clock())
+
+    issue_pending(house)
+
+    assert [one.kind for one in chain(house)] == ["verified", "confirmed"]
+    with store.reading() as tx:
+        newest = tx.receipts.newest(opened)
+    assert newest is not None
+    assert newest.kind == "confirmed"
+
+
 def test_a_retirement_stands_in_the_same_chain(opened: str, store: Store, clock: MovableClock) -> None:
     house = house_of(store, clock)
     first = say(house)
