@@ -4,7 +4,6 @@ from datetime import timedelta
 
 import structlog
 
-from syncsvc.flow.checks import verify_listed
 from syncsvc.flow.compare import BusyError
 from syncsvc.flow.house import House
 from syncsvc.flow.listing import GIVEN_UP, begin, read_on
@@ -43,7 +42,6 @@ def go_on(house: House, name: LibraryName, *, seconds: float) -> None:
             done = finish(house, name)
         except BusyError:  # who compares it goes on with it
             return
-        verify_listed(house, name, done.run, done.started_at)
         log.info(
             "library compared",
             library=name,

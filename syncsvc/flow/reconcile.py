@@ -3,6 +3,7 @@
 import time
 from contextlib import suppress
 
+from syncsvc.flow.checks import verify_listed
 from syncsvc.flow.compare import BusyError, compare
 from syncsvc.flow.house import House
 from syncsvc.flow.listing import Watch, begin, read_on
@@ -44,7 +45,9 @@ def finish(house: House, name: LibraryName) -> ListingState:
     while somebody else compares it."""
     if newest(house, name).state == "read":
         compare(house, name)
-    if newest(house, name).state in {"compared", MENDING}:
+    listing = newest(house, name)
+    if listing.state in {"compared", MENDING}:
+        verify_listed(house, name, listing.run, listing.started_at)
         with suppress(UnsafePlanError):  # it is written down and logged; the next reading asks again
             mend(house, name)
     return newest(house, name)

@@ -35,6 +35,7 @@ def test_a_library_is_read_compared_and_mended_in_one_go(everywhere: Stage) -> N
     assert (listing.counts["in_sync"], listing.counts["missing"]) == (21, 1)
     stage.assert_in_sync()
     assert odd(stage) == {}
+    assert set(stage.verified(BOB).values()) == {listing.started_at}  # it was shown, so nobody need ask for it
 
 
 @on("finauth")
