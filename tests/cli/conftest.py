@@ -31,6 +31,7 @@ policy = "sync"
 @pytest.fixture
 def configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PHOTO_KEY", KEY)
+    monkeypatch.setenv("SYNCSVC_CONFIG", "")  # so that what a command sets for Celery is gone after the test
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "syncsvc.toml"
     file.write_text(CONFIGURATION.format(base_url="http://127.0.0.1:1"))
