@@ -25,7 +25,6 @@ from syncsvc.store.statements import OPEN_STATES
 BEGINNING = PersonId("")
 
 Watch = Callable[[ListingState], None]
-Losing = Callable[[Sequence[PersonId]], set[PersonId]]
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -141,12 +141,6 @@ class Erasures:
         """Write what was found; False, and nothing is written, where the lease is not ours any more."""
         return self._connection.execute(_PUT, _values(before, after)).rowcount > 0
 
-    def put_all(self, found: Sequence[tuple[InLibrary, InLibrary]]) -> None:
-        """The same for several, in an order in which nobody waits for each other."""
-        rows = [_values(before, after) for before, after in sorted(found, key=_key)]
-        if rows:
-            self._connection.execute(_PUT, rows)
-
     def answered(self, library: LibraryName, people: Collection[PersonId], soon: datetime) -> None:
         """A library has done what it was owed for these people: have it read soon. Waits for nobody."""
         mine = _l.erasure_id.in_(select(_e.id).where(_e.person_id.in_(sorted(people)), _UNFINISHED))
@@ -221,10 +215,6 @@ class Erasures:
         for row in self._connection.execute(ever_told(people)):
             told.setdefault(PersonId(row.person_id), {})[LibraryName(row.library)] = int(row.faces)
         return told
-
-
-def _key(pair: tuple[InLibrary, InLibrary]) -> tuple[str, str]:
-    return pair[0].erasure, pair[0].library
 
 
 def _values(before: InLibrary, after: InLibrary) -> dict[str, object]:
